@@ -1,0 +1,217 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Worker is what a live worker says of itself.
+type Worker struct {
+	ID         string         `json:"id"`
+	Host       string         `json:"host"`
+	PID        int            `json:"pid"`
+	Version    string         `json:"version"`
+	ConfigHash string         `json:"config_hash"`
+	Started    time.Time      `json:"started"`
+	Lag        map[int]uint64 `json:"lag"` // per owned partition: inputs not yet applied
+}
+
+// Membership keeps one worker's key alive and tells who else lives.
+type Membership struct {
+	bus     *Bus
+	self    func() Worker
+	changed func([]Worker)
+
+	members map[string]seenWorker
+}
+
+type seenWorker struct {
+	Worker
+	seen time.Time
+}
+
+// Join announces a worker and calls changed, from one goroutine, with all that
+// live, sorted by id and itself among them, at first and whenever one comes or
+// goes. self is asked before every renewal. It runs until ctx ends and then takes
+// the key away, so that the others need not wait for the lease.
+func (b *Bus) Join(ctx context.Context, self func() Worker, changed func([]Worker)) error {
+	m := &Membership{bus: b, self: self, changed: changed, members: map[string]seenWorker{}}
+	if err := m.renew(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if err := m.follow(ctx); err != nil && ctx.Err() == nil {
+			b.log.Warn().Err(err).Msg("list of workers: starting over")
+			select {
+			case <-time.After(b.set.Lease / 10):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return m.leave()
+}
+
+// follow watches the bucket and renews the own key until something breaks. The
+// first list is given once all present keys were seen.
+func (m *Membership) follow(ctx context.Context) error {
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	kv, err := m.bus.js.KeyValue(wctx, m.bus.set.Subjects.WorkersBucket())
+	if err != nil {
+		return fmt.Errorf("bucket of workers: %w", err)
+	}
+	watch, err := kv.WatchAll(wctx)
+	if err != nil {
+		return fmt.Errorf("watch workers: %w", err)
+	}
+	defer func() { _ = watch.Stop() }()
+	ticker := time.NewTicker(m.bus.set.Lease / 5)
+	defer ticker.Stop()
+	complete, last := false, time.Now()
+	for {
+		changed := false
+		select {
+		case e, ok := <-watch.Updates():
+			switch {
+			case !ok:
+				return errors.New("the watch ended")
+			case e == nil:
+				complete, changed = true, true
+			default:
+				changed = m.see(e)
+			}
+		case <-ticker.C:
+			if time.Since(last) > m.bus.set.Lease/2 {
+				m.forgive() // we slept, not they
+			}
+			last = time.Now()
+			if err := m.renew(ctx); err != nil {
+				return err
+			}
+			changed = m.expire()
+		case <-ctx.Done():
+			return nil
+		}
+		if complete && changed {
+			m.changed(m.list())
+		}
+	}
+}
+
+// renew writes the own key; a bucket that is gone (it lives in memory) is made anew.
+func (m *Membership) renew(ctx context.Context) error {
+	w := m.self()
+	body, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	m.members[w.ID] = seenWorker{w, time.Now()}
+	rctx, cancel := context.WithTimeout(ctx, max(time.Second, m.bus.set.Lease/2))
+	defer cancel()
+	_, err = m.bus.js.Publish(rctx, "$KV."+m.bus.set.Subjects.WorkersBucket()+"."+w.ID, body)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, jetstream.ErrNoStreamResponse) {
+		if made := m.bus.createWorkersBucket(ctx); made != nil {
+			return made
+		}
+	}
+	return fmt.Errorf("announce: %w", err)
+}
+
+func (m *Membership) see(e jetstream.KeyValueEntry) (changed bool) {
+	_, known := m.members[e.Key()]
+	if e.Operation() != jetstream.KeyValuePut {
+		if e.Key() == m.self().ID {
+			return false
+		}
+		delete(m.members, e.Key())
+		return known
+	}
+	var w Worker
+	if err := json.Unmarshal(e.Value(), &w); err != nil || w.ID != e.Key() {
+		return false
+	}
+	m.members[w.ID] = seenWorker{w, time.Now()}
+	return !known
+}
+
+// expire drops those not heard of for a lease, even where the server, restarted,
+// has forgotten them.
+func (m *Membership) expire() (changed bool) {
+	self := m.self().ID
+	for id, w := range m.members {
+		if id != self && time.Since(w.seen) > m.bus.set.Lease+m.bus.set.Lease/10 {
+			delete(m.members, id)
+			changed = true
+		}
+	}
+	return changed
+}
+
+func (m *Membership) forgive() {
+	for id, w := range m.members {
+		w.seen = time.Now()
+		m.members[id] = w
+	}
+}
+
+func (m *Membership) list() []Worker {
+	all := make([]Worker, 0, len(m.members))
+	for _, w := range m.members {
+		all = append(all, w.Worker)
+	}
+	slices.SortFunc(all, func(a, b Worker) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+func (m *Membership) leave() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	kv, err := m.bus.js.KeyValue(ctx, m.bus.set.Subjects.WorkersBucket())
+	if err == nil {
+		err = kv.Delete(ctx, m.self().ID)
+	}
+	if err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}
+
+// Workers lists those that live now.
+func (b *Bus) Workers(ctx context.Context) ([]Worker, error) {
+	rctx, cancel := request(ctx)
+	defer cancel()
+	kv, err := b.js.KeyValue(rctx, b.set.Subjects.WorkersBucket())
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
+	watch, err := kv.WatchAll(rctx, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("workers: %w", err)
+	}
+	defer func() { _ = watch.Stop() }()
+	var all []Worker
+	for e := range watch.Updates() {
+		if e == nil {
+			break
+		}
+		var w Worker
+		if json.Unmarshal(e.Value(), &w) == nil {
+			all = append(all, w)
+		}
+	}
+	slices.SortFunc(all, func(a, b Worker) int { return cmp.Compare(a.ID, b.ID) })
+	return all, nil
+}

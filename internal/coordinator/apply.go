@@ -1,0 +1,299 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// decoded is an input with what it says.
+type decoded struct {
+	in      bus.Input
+	kind    string
+	model   string
+	report  wire.Report
+	command wire.Command
+	err     error // why it cannot be used
+}
+
+// apply decodes inputs, loads what they concern, applies them in order and commits
+// if outputs came of it.
+func (p *partition) apply(ctx context.Context, inputs []bus.Input) error {
+	p.decode(inputs)
+	if err := p.loadFor(ctx); err != nil {
+		return err
+	}
+	for i := range p.chunk {
+		if err := p.applyOne(ctx, &p.chunk[i]); err != nil {
+			return err
+		}
+	}
+	p.metrics.inputs.Add(float64(len(inputs)))
+	p.tidy()
+	if p.batch.empty() {
+		return nil
+	}
+	return p.commit(ctx)
+}
+
+func (p *partition) decode(inputs []bus.Input) {
+	for len(p.chunk) < len(inputs) {
+		p.chunk = append(p.chunk[:cap(p.chunk)], decoded{})
+	}
+	p.chunk = p.chunk[:len(inputs)]
+	names := p.bus.Settings().Subjects
+	for i := range inputs {
+		d := &p.chunk[i]
+		d.in, d.err, d.command = inputs[i], nil, wire.Command{}
+		var ok bool
+		if d.kind, _, d.model, ok = names.ParseInput(d.in.Subject); !ok {
+			d.err = fmt.Errorf("subject %s is not an input's", d.in.Subject)
+			continue
+		}
+		if d.err = wire.CheckName("model", d.model); d.err != nil {
+			continue
+		}
+		if d.kind == wire.KindStudy {
+			d.command, d.err = wire.DecodeCommand(d.in.Body, d.in.ContentType)
+		} else {
+			d.err = p.decoder.DecodeReport(d.in.Body, d.in.ContentType, &d.report)
+		}
+	}
+}
+
+// loadFor reads what the chunk needs and memory lacks, in few requests.
+func (p *partition) loadFor(ctx context.Context) error {
+	models, studies := map[string]bool{}, map[studyName]bool{}
+	for i := range p.chunk {
+		d := &p.chunk[i]
+		if d.err != nil {
+			continue
+		}
+		if p.models[d.model] == nil {
+			models[d.model] = true
+		}
+		if name := d.study(); name != "" && !p.runs(d.model, name) {
+			studies[studyName{d.model, name}] = true
+		}
+	}
+	if len(models) == 0 && len(studies) == 0 {
+		return nil
+	}
+	return p.load(ctx, slices.Collect(maps.Keys(models)), slices.Collect(maps.Keys(studies)))
+}
+
+// study is the name of the study that the input speaks of.
+func (d *decoded) study() string {
+	switch {
+	case d.kind == wire.KindMetrics:
+		return d.report.Study
+	case d.command.Op == "start":
+		if name := startName(&d.command, d.in.Sequence); wire.CheckName("name", name) == nil {
+			return name
+		}
+		return ""
+	}
+	return d.command.Name
+}
+
+func (p *partition) runs(id, study string) bool {
+	m := p.models[id]
+	return m != nil && m.study != nil && m.study.Name() == study
+}
+
+func (p *partition) applyOne(ctx context.Context, d *decoded) error {
+	if err := p.decide(ctx, d); err != nil {
+		return err
+	}
+	p.applied.Sequence, p.applied.Time = d.in.Sequence, d.in.Time
+	if p.changed.IsZero() {
+		p.changed = time.Now()
+	}
+	return nil
+}
+
+// decide applies one input, unless that was done before a replay.
+func (p *partition) decide(ctx context.Context, d *decoded) error {
+	if why := p.poison[d.in.Sequence]; why != nil {
+		return p.deadLetter(ctx, d, why)
+	}
+	if d.err != nil {
+		return p.deadLetter(ctx, d, d.err)
+	}
+	m := p.models[d.model]
+	if m.broken != nil && d.command.Op != "forget" {
+		return p.deadLetter(ctx, d, m.broken)
+	}
+	if d.in.Sequence <= m.sequence {
+		return nil
+	}
+	forget := d.command.Op == "forget"
+	if !m.stored && !m.dirty && !forget && !p.limits.admits(ctx, p.offset.Models+p.fresh, p.number) {
+		return p.deadLetter(ctx, d, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
+	}
+	if err := p.prepare(ctx, m, d); err != nil {
+		return err
+	}
+	s := p.step(m.id, d.in.Sequence, d.in.Time, d.in.TraceParent)
+	before := m.writes()
+	refused := guard(func() error { return errors.Join(s.apply(m, d), s.err) })
+	if errors.Is(refused, errPanicked) {
+		p.poison[d.in.Sequence] = fmt.Errorf("internal fault, please report it: %w", refused)
+		p.log.Error().Err(refused).Str("model", m.id).Uint64("sequence", d.in.Sequence).Msg("an input made a panic and becomes a dead letter")
+		return errPanicked
+	}
+	if s.changed {
+		m.sequence, m.forgotten = d.in.Sequence, forget
+	}
+	p.accept(m, s, before)
+	if refused != nil {
+		return p.deadLetter(ctx, d, refused)
+	}
+	if forget {
+		return p.forgotten(ctx, m)
+	}
+	return nil
+}
+
+func (s *step) apply(m *model, d *decoded) error {
+	if d.kind == wire.KindStudy {
+		return s.command(m, &d.command)
+	}
+	return s.report(m, &d.report)
+}
+
+// prepare makes room for what the input may lead to. Before a model is forgotten
+// its state is written, so that a replay does not apply older inputs to what is
+// left, and its studies and trials are purged: only keys that are older than the
+// fence, so a worker that has lost the partition deletes nothing new.
+func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
+	if d.command.Op != "forget" {
+		return p.makeRoom(ctx, m.study != nil || d.kind == wire.KindStudy)
+	}
+	if !m.touched && m.broken == nil {
+		if err := p.makeRoom(ctx, true); err != nil {
+			return err
+		}
+		p.batch.touch(m, 0)
+	}
+	if err := p.commit(ctx); err != nil {
+		return err
+	}
+	for _, keys := range []string{"study." + p.label + "." + m.id + ".*", "trial." + p.label + "." + m.id + ".>"} {
+		if err := p.bus.Purge(ctx, keys, p.fence); err != nil {
+			return err
+		}
+	}
+	m.broken, m.runs = nil, true
+	return nil
+}
+
+func (p *partition) forgotten(ctx context.Context, m *model) error {
+	if !m.touched {
+		p.batch.touch(m, 0)
+	}
+	if err := p.commit(ctx); err != nil {
+		return err
+	}
+	return p.bus.RemoveAgents(ctx, m.id)
+}
+
+// makeRoom commits what is decided if the next step might not fit beside it.
+func (p *partition) makeRoom(ctx context.Context, study bool) error {
+	step := 64
+	if study {
+		step = largestStep
+	}
+	if p.batch.size()+step <= bus.MaxWrites {
+		return nil
+	}
+	return p.commit(ctx)
+}
+
+// accept takes what a step decided into the batch.
+func (p *partition) accept(m *model, s *step, before int) {
+	p.scratch = s.metrics
+	if !s.changed {
+		return
+	}
+	if !m.dirty {
+		if !m.stored {
+			p.fresh++
+		}
+		m.dirty, m.since = true, p.applied.Sequence+1
+		p.dirty = append(p.dirty, dirtyModel{m, m.since, p.applied})
+	}
+	if len(s.outputs) > 0 || m.touched {
+		p.batch.touch(m, before)
+	}
+	p.batch.outputs = append(p.batch.outputs, s.outputs...)
+	p.batch.notes = append(p.batch.notes, s.notes...)
+	if s.agents {
+		p.batch.agents = append(p.batch.agents, m.id)
+	}
+}
+
+// deadLetter stores an input that cannot be used, once: a replay skips those that
+// are stored already.
+func (p *partition) deadLetter(ctx context.Context, d *decoded, reason error) error {
+	if d.in.Sequence <= p.offset.Dead {
+		return nil
+	}
+	if err := p.makeRoom(ctx, false); err != nil {
+		return err
+	}
+	s := p.step(d.model, d.in.Sequence, d.in.Time, d.in.TraceParent)
+	slot := (p.offset.Slot + p.batch.dead) % deadSlots
+	public := s.names.Metrics(d.model)
+	if d.kind == wire.KindStudy {
+		public = s.names.StudyCommand(d.model)
+	}
+	p.batch.outputs = append(p.batch.outputs, s.dead(p.number, slot, public, d.in.ContentType, d.in.Body, reason))
+	p.batch.dead++
+	p.batch.deadSeq = d.in.Sequence
+	p.log.Warn().Str("model", d.model).Uint64("sequence", d.in.Sequence).Str("error", reason.Error()).Msg("dead letter")
+	return nil
+}
+
+// tidy forgets what only the chunk needed: what became of studies that it asked
+// for, and models that were only named by inputs of no use.
+func (p *partition) tidy() {
+	for i := range p.chunk {
+		d := &p.chunk[i]
+		d.in.Body = nil
+		m := p.models[d.model]
+		if m == nil {
+			continue
+		}
+		m.finished = nil
+		if !m.stored && !m.dirty && !m.touched && m.broken == nil {
+			delete(p.models, d.model)
+		}
+	}
+}
+
+func (p *partition) anyDue(now time.Time) bool {
+	for _, t := range p.due {
+		if !t.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *partition) dueBy(now time.Time) []string {
+	var ids []string
+	for id, t := range p.due {
+		if !t.After(now) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}

@@ -1,0 +1,155 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// largestStep bounds the messages that one input or tick can lead to: 256 trials
+// stopped with their records, or 128 timed out and replaced, and some keys.
+const largestStep = 600
+
+// batch is what is decided and not yet committed. An output implies the state it
+// came with: all that changed of its model goes into the same commit.
+type batch struct {
+	outputs []output
+	touched []*model
+	keys    int // writes that the touched models take
+	agents  []string
+	notes   []note
+	dead    int    // dead letters among the outputs
+	deadSeq uint64 // the last input of those
+}
+
+func (b *batch) empty() bool { return len(b.outputs) == 0 && len(b.touched) == 0 }
+
+func (b *batch) size() int { return len(b.outputs) + b.keys }
+
+// touch makes the model part of the batch; before is what it took until now.
+func (b *batch) touch(m *model, before int) {
+	if !m.touched {
+		m.touched = true
+		b.touched = append(b.touched, m)
+		before = 0
+	}
+	b.keys += m.writes() - before
+}
+
+// commit stores the batch with the state of its models and the offset, all or
+// nothing. After an error the partition has to be read again.
+func (p *partition) commit(ctx context.Context) error {
+	for _, id := range p.batch.agents {
+		if err := p.bus.EnsureAgents(ctx, id); err != nil {
+			return err
+		}
+	}
+	writes, err := p.writes()
+	if err != nil {
+		return err
+	}
+	next := p.nextOffset()
+	body, err := wire.MarshalState(next)
+	if err != nil {
+		return fmt.Errorf("encode offset: %w", err)
+	}
+	revision, err := p.store(ctx, bus.Commit{Partition: p.number, Fence: p.fence, Offset: body, Writes: writes})
+	if err != nil {
+		return err
+	}
+	p.fence, p.offset = revision, next
+	for _, m := range p.batch.touched {
+		if m.dirty && !m.stored {
+			p.fresh--
+		}
+		m.written()
+		p.schedule(m)
+	}
+	p.committed()
+	return nil
+}
+
+func (p *partition) writes() ([]bus.Write, error) {
+	writes := make([]bus.Write, 0, p.batch.size())
+	for _, o := range p.batch.outputs {
+		writes = append(writes, p.bus.Output(o.subject, o.body, o.header, o.ttl))
+	}
+	for _, m := range p.batch.touched {
+		state, err := p.stateWrites(m)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, state...)
+	}
+	return writes, nil
+}
+
+// nextOffset is the offset once the batch is stored: just before the oldest input
+// whose effect is not written.
+func (p *partition) nextOffset() offsetRecord {
+	next := p.offset
+	next.Sequence, next.Time = p.applied.Sequence, p.applied.Time
+	for len(p.dirty) > 0 && !p.dirty[0].pending() {
+		p.dirty = p.dirty[1:]
+	}
+	for _, d := range p.dirty {
+		if d.pending() && !d.model.touched {
+			next.Sequence, next.Time = d.before.Sequence, d.before.Time
+			break
+		}
+	}
+	for _, m := range p.batch.touched {
+		switch {
+		case !m.stored && !m.forgotten:
+			next.Models++
+		case m.stored && m.forgotten:
+			next.Models--
+		}
+	}
+	next.Slot = (next.Slot + p.batch.dead) % deadSlots
+	next.Dead = max(next.Dead, p.batch.deadSeq)
+	return next
+}
+
+// store commits and, while the bucket is full, waits for room: nothing was stored,
+// so the same commit may be tried again.
+func (p *partition) store(ctx context.Context, c bus.Commit) (uint64, error) {
+	for {
+		revision, err := p.committer.Commit(ctx, c)
+		if !errors.Is(err, bus.ErrFull) {
+			p.metrics.stalled.WithLabelValues(p.label).Set(0)
+			return revision, err
+		}
+		p.metrics.stalled.WithLabelValues(p.label).Set(1)
+		p.log.Error().Err(err).Msg("stalled: nothing is lost, the inputs wait")
+		select {
+		case <-time.After(p.stallPause):
+		case <-p.stop.Done():
+			return 0, err
+		case <-ctx.Done():
+			return 0, err
+		}
+	}
+}
+
+// committed logs and counts what is now true, and starts an empty batch.
+func (p *partition) committed() {
+	for _, o := range p.batch.outputs {
+		p.metrics.outputs.WithLabelValues(o.kind).Inc()
+	}
+	for _, n := range p.batch.notes {
+		event := p.log.Info()
+		if n.warn {
+			event = p.log.Warn()
+		}
+		if n.err != "" {
+			event = event.Str("error", n.err)
+		}
+		event.Msg(n.text)
+	}
+	p.batch = batch{outputs: p.batch.outputs[:0], touched: p.batch.touched[:0]}
+}

@@ -1,0 +1,108 @@
+package coordinator
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/visutility/retune/internal/study"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// command applies a study command to a model. An error is the reason of a dead
+// letter, and then nothing was changed.
+func (s *step) command(m *model, c *wire.Command) error {
+	s.now = m.advance(s.now)
+	switch c.Op {
+	case "start":
+		return s.start(m, c)
+	case "stop":
+		return s.stop(m, c.Name)
+	case "enqueue":
+		return s.enqueue(m, c)
+	}
+	s.forget(m)
+	return nil
+}
+
+func (s *step) start(m *model, c *wire.Command) error {
+	name := startName(c, s.sequence)
+	if m.study != nil && m.study.Name() == name || s.finished(m, name) {
+		return s.again(m, name, c.Study)
+	}
+	if m.study != nil {
+		return fmt.Errorf("study %s of model %s still runs: wait for it or stop it first", m.study.Name(), m.id)
+	}
+	d, err := study.Parse(c.Study)
+	if err != nil {
+		return err
+	}
+	st, err := study.New(d, name, s.sequence, s.sequence, s.now)
+	if err != nil {
+		return err
+	}
+	m.study, s.changed, s.agents = st, true, true
+	s.publish(m, st.Fill(s.now), "")
+	return nil
+}
+
+// startName is the name that a start command asks for, "" if it asks for none yet.
+func startName(c *wire.Command, sequence uint64) string {
+	if name, ok := c.Study["name"].(string); ok && name != "" {
+		return name
+	}
+	return "study-" + strconv.FormatUint(sequence, 10)
+}
+
+// again accepts the definition that the name already stands for.
+func (s *step) again(m *model, name string, tree map[string]any) error {
+	if m.study != nil && m.study.Name() == name {
+		if m.study.Definition().Same(tree) {
+			return nil
+		}
+		return fmt.Errorf("study %s of model %s runs with another definition: stop it and start one of another name", name, m.id)
+	}
+	if (&study.Definition{Tree: m.finished[name].Definition}).Same(tree) {
+		return nil
+	}
+	return fmt.Errorf("study %s of model %s has ended and had another definition: give the new one another name", name, m.id)
+}
+
+func (s *step) stop(m *model, name string) error {
+	if m.study != nil && m.study.Name() == name {
+		s.publish(m, m.study.Stop(s.now), "")
+		return nil
+	}
+	if s.finished(m, name) {
+		return nil
+	}
+	return fmt.Errorf("study %s of model %s is not known: `worker study list` shows those that are", name, m.id)
+}
+
+func (s *step) enqueue(m *model, c *wire.Command) error {
+	if m.study == nil || m.study.Name() != c.Name {
+		return fmt.Errorf("study %s of model %s does not run: configs can be enqueued to a running study only", c.Name, m.id)
+	}
+	effects, err := m.study.Enqueue(c.Config, s.now)
+	if err != nil {
+		return err
+	}
+	s.changed = true
+	s.publish(m, effects, "")
+	return nil
+}
+
+// forget drops what is known of the model; trials that run are stopped.
+func (s *step) forget(m *model) {
+	if m.study != nil {
+		for _, e := range m.study.Stop(s.now) {
+			if e.Kind == study.EffectStopped {
+				s.publish(m, []study.Effect{e}, "")
+			}
+		}
+	}
+	fresh := newModel(m.id, m.policy)
+	fresh.sequence, fresh.now, fresh.stored, fresh.runs = m.sequence, m.now, m.stored, m.runs
+	fresh.dirty, fresh.since, fresh.touched = m.dirty, m.since, m.touched
+	*m = *fresh
+	s.changed = true
+}

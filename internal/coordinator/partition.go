@@ -1,0 +1,384 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/observer"
+	"github.com/visutility/retune/internal/wire"
+)
+
+const (
+	chunkSize = 512 // inputs decoded at once
+	// State that no output implies is written this long after it changed, later
+	// while inputs wait, but before a successor would have too much to apply again.
+	flushAfter  = time.Second
+	flushLatest = 10 * time.Second
+	flushInputs = 32_768
+	tickEvery   = time.Second
+	// pollEvery is how often the server is asked for the lag: that also finds a
+	// message that was lost with none after it.
+	pollEvery = 5 * time.Second
+)
+
+// partition serves one partition: one goroutine, at most one commit in flight, so
+// that what it holds in memory is what the bucket holds plus what is dirty.
+type partition struct {
+	number    int
+	label     string
+	config    *Config
+	bus       *bus.Bus
+	committer *bus.Committer
+	metrics   *Metrics
+	limits    *limits
+	log       zerolog.Logger
+	stop      context.Context // ended when the partition is to be handed over
+	opened    func()
+
+	// What a tenure knows; dropped after any failure.
+	fence   uint64
+	offset  offsetRecord
+	reader  *bus.Reader
+	models  map[string]*model
+	dirty   []dirtyModel // in order of the first input that is not written
+	applied bus.Place    // the last input that was handled
+	fresh   int          // dirty models that are not known yet
+	batch   batch
+	due     map[string]time.Time
+	changed time.Time // since when something is unwritten; zero: nothing is
+	ticked  time.Time
+	polled  time.Time
+
+	// What outlives failures.
+	poison     map[uint64]error // inputs that made apply panic
+	frozen     map[string]bool  // models whose tick panicked
+	decoder    wire.Decoder
+	chunk      []decoded
+	scratch    []observer.Metric
+	stallPause time.Duration
+}
+
+// dirtyModel is a model that changed after the place `before`.
+type dirtyModel struct {
+	model  *model
+	since  uint64
+	before bus.Place
+}
+
+func (d dirtyModel) pending() bool { return d.model.dirty && d.model.since == d.since }
+
+// run serves the partition until stop ends. Failures lead to reading again from
+// what is committed, after a pause; the error it returns is one that only the
+// operator can mend.
+func (p *partition) run() error {
+	work, cancel := context.WithCancel(context.WithoutCancel(p.stop))
+	defer cancel()
+	defer context.AfterFunc(p.stop, func() { time.AfterFunc(handOver, cancel) })()
+	for failures := 0; p.stop.Err() == nil; {
+		start := time.Now()
+		err := p.serve(work)
+		switch {
+		case p.stop.Err() != nil:
+			return nil
+		case errors.Is(err, bus.ErrAltered), errors.Is(err, bus.ErrInputs), errors.Is(err, errNewerSchema):
+			return fmt.Errorf("partition %d: %w", p.number, err)
+		case errors.Is(err, errPanicked):
+			continue
+		case errors.Is(err, bus.ErrConflict):
+			p.metrics.conflicts.Inc()
+			p.log.Info().Msg("another worker has this partition too: reading again")
+		default:
+			p.log.Warn().Err(err).Msg("reading again from what is committed")
+		}
+		if time.Since(start) > 10*time.Second {
+			failures = 0
+		}
+		failures++
+		pause := min(20*time.Millisecond<<min(failures, 7), 2*time.Second)
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+		case <-p.stop.Done():
+		}
+	}
+	return nil
+}
+
+// handOver bounds what a partition does after it was told to stop.
+const handOver = 6 * time.Second
+
+// serve is one tenure: from reading the offset to the first failure or the stop.
+func (p *partition) serve(ctx context.Context) error {
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	defer p.reader.Close()
+	p.opened()
+	timer := time.NewTicker(100 * time.Millisecond)
+	defer timer.Stop()
+	for {
+		inputs, err := p.reader.Take(chunkSize)
+		if err != nil {
+			return err
+		}
+		if len(inputs) > 0 {
+			if err := p.apply(ctx, inputs); err != nil {
+				return err
+			}
+		}
+		if err := p.housekeep(ctx, len(inputs) == 0); err != nil {
+			return err
+		}
+		if p.stop.Err() != nil {
+			return p.flush(ctx)
+		}
+		if len(inputs) > 0 {
+			continue
+		}
+		select {
+		case <-p.reader.Ready():
+		case <-timer.C:
+		case <-p.stop.Done():
+		}
+	}
+}
+
+// open reads the offset, which becomes the fence, checks the input stream and
+// starts reading after it.
+func (p *partition) open(ctx context.Context) error {
+	p.models, p.due = map[string]*model{}, map[string]time.Time{}
+	p.dirty, p.fresh, p.batch = nil, 0, batch{}
+	p.changed, p.ticked, p.polled = time.Time{}, time.Time{}, time.Now()
+	entry, err := p.bus.ReadOffset(ctx, p.number)
+	if err != nil {
+		return err
+	}
+	p.fence, p.offset = entry.Revision, offsetRecord{Schema: schema}
+	if entry.Value != nil {
+		if err := decodeState(entry.Value, &p.offset, &p.offset.Schema); err != nil {
+			return fmt.Errorf("offset: %w", err)
+		}
+	}
+	if err := p.findPlace(ctx); err != nil {
+		return err
+	}
+	if err := p.findDue(ctx); err != nil {
+		return err
+	}
+	p.applied = p.offset.place()
+	p.reader, err = p.bus.Read(ctx, p.number, p.offset.Sequence+1)
+	return err
+}
+
+// findPlace makes sure that the offset speaks of the input stream that is there.
+func (p *partition) findPlace(ctx context.Context) error {
+	created, expired, err := p.bus.CheckPlace(ctx, p.offset.place())
+	if errors.Is(err, bus.ErrInputs) {
+		if !p.config.AdoptInputs {
+			return fmt.Errorf("%w: restore the stream and start again, or start once with --adopt-inputs to go on with the one that is there (inputs between the two are lost)", err)
+		}
+		return p.adopt(ctx, created)
+	}
+	if err != nil {
+		return err
+	}
+	p.offset.Created = created
+	if expired {
+		p.offset.Expired++
+		p.metrics.expired.Inc()
+		p.log.Error().Uint64("offset", p.offset.Sequence).Msg("inputs expired before they were read: raise limits.input_age or limits.input_bytes, or add workers")
+	}
+	return nil
+}
+
+// adopt starts an epoch: sequences of the stream before mean nothing any more.
+func (p *partition) adopt(ctx context.Context, created time.Time) error {
+	end, err := p.bus.InputsEnd(ctx)
+	if err != nil {
+		return err
+	}
+	from := uint64(0)
+	if created.Equal(p.offset.Created) && end < p.offset.Sequence {
+		from = end
+	}
+	p.log.Warn().Uint64("from", from).Msg("adopting an input stream that was not read before")
+	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, 0
+	p.offset.Epoch++
+	return nil
+}
+
+// findDue learns when time alone will change each running study.
+func (p *partition) findDue(ctx context.Context) error {
+	if p.fence == 0 {
+		return nil
+	}
+	entries, err := p.bus.Scan(ctx, p.number, p.fence, "study."+p.label+".*")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		key, ok := wire.ParseKey(e.Key)
+		var r struct {
+			Due time.Time `msgpack:"due"`
+		}
+		if ok && wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() {
+			p.due[key.Model] = r.Due
+		}
+	}
+	return nil
+}
+
+// schedule notes when time alone will change the model next.
+func (p *partition) schedule(m *model) {
+	if due := m.due(); !due.IsZero() && !p.frozen[m.id] {
+		p.due[m.id] = due
+	} else {
+		delete(p.due, m.id)
+	}
+}
+
+// housekeep does what is due beside inputs: ticks, writing what has changed, and
+// asking the server how far behind the partition is.
+func (p *partition) housekeep(ctx context.Context, idle bool) error {
+	now := time.Now()
+	if now.Sub(p.polled) >= pollEvery {
+		p.polled = now
+		if _, err := p.position(ctx); err != nil {
+			return err
+		}
+	}
+	if idle && now.Sub(p.ticked) >= tickEvery {
+		p.ticked = now
+		if err := p.tick(ctx); err != nil {
+			return err
+		}
+	}
+	if p.changed.IsZero() {
+		return nil
+	}
+	age := now.Sub(p.changed)
+	if age >= flushAfter && idle || age >= flushLatest || len(p.dirty) > 0 && p.applied.Sequence-p.offset.Sequence >= flushInputs*uint64(p.bus.Settings().Partitions) {
+		if err := p.flush(ctx); err != nil {
+			return err
+		}
+		p.evict()
+	}
+	return nil
+}
+
+func (p *partition) position(ctx context.Context) (bus.Position, error) {
+	at, err := p.reader.Position(ctx)
+	if err == nil {
+		p.metrics.lag.WithLabelValues(p.label).Set(float64(at.Lag))
+		p.limits.setLag(p.number, at.Lag)
+	}
+	return at, err
+}
+
+// flush writes all that is dirty, oldest first, and the offset.
+func (p *partition) flush(ctx context.Context) error {
+	for {
+		for _, d := range p.dirty {
+			if p.batch.size()+d.model.writes() > bus.MaxWrites {
+				break
+			}
+			if d.pending() && !d.model.touched {
+				p.batch.touch(d.model, 0)
+			}
+		}
+		if p.batch.empty() && p.applied.Sequence == p.offset.Sequence {
+			break
+		}
+		if err := p.commit(ctx); err != nil {
+			return err
+		}
+	}
+	p.dirty, p.changed = nil, time.Time{}
+	return nil
+}
+
+// evict keeps the cache within its bound. What is dirty stays.
+func (p *partition) evict() {
+	most := p.limits.cached()
+	for id, m := range p.models {
+		if len(p.models) <= most {
+			return
+		}
+		if !m.dirty && !m.touched {
+			delete(p.models, id)
+		}
+	}
+}
+
+// tick lets time pass for the models that wait for it, at the server's time of a
+// moment at which nothing was left to read: reports that wait are not overtaken.
+func (p *partition) tick(ctx context.Context) error {
+	if !p.anyDue(p.bus.Now()) {
+		return nil
+	}
+	at, err := p.position(ctx)
+	if err != nil || !at.CaughtUp {
+		return err
+	}
+	for _, id := range p.dueBy(at.Time) {
+		if err := p.tickModel(ctx, id, at.Time); err != nil {
+			return err
+		}
+	}
+	if p.batch.empty() {
+		return nil
+	}
+	return p.commit(ctx)
+}
+
+func (p *partition) tickModel(ctx context.Context, id string, now time.Time) error {
+	if p.models[id] == nil {
+		if err := p.load(ctx, []string{id}, nil); err != nil {
+			return err
+		}
+	}
+	m := p.models[id]
+	if m.broken != nil {
+		delete(p.due, id)
+		return nil
+	}
+	if err := p.makeRoom(ctx, true); err != nil {
+		return err
+	}
+	s := p.step(id, 0, now, "")
+	before := m.writes()
+	if err := guard(func() error { s.tick(m); return s.err }); err != nil {
+		p.frozen[id] = true
+		p.log.Error().Err(err).Str("model", id).Msg("time can not pass for a model: its studies' deadlines are off until the next start")
+		return errPanicked
+	}
+	p.accept(m, s, before)
+	return nil
+}
+
+func (p *partition) step(id string, sequence uint64, now time.Time, trace string) *step {
+	return &step{
+		cause:  cause{model: id, sequence: sequence, now: now, trace: trace},
+		config: p.config, names: p.bus.Settings().Subjects, metrics: p.scratch,
+	}
+}
+
+var errPanicked = errors.New("panic")
+
+// guard turns a panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", errPanicked, r)
+		}
+	}()
+	return f()
+}
+
+func labelOf(partition int) string { return strconv.Itoa(partition) }

@@ -1,0 +1,161 @@
+package coordinator
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/visutility/retune/internal/study"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// trialReport applies the report of a trial. What has ended is ignored, what never
+// was is an error.
+func (s *step) trialReport(m *model, r *wire.Report) error {
+	if m.study == nil || m.study.Name() != r.Study {
+		if s.finished(m, r.Study) {
+			return nil
+		}
+		return &wire.FieldError{Field: "study", Value: strconv.Quote(r.Study), Problem: "is not a study of this model", Remedy: "start it on " + s.names.StudyCommand(m.id)}
+	}
+	effects, reason := m.study.Report(studyReport(r), s.now)
+	if reason == study.UnknownTrial {
+		return &wire.FieldError{Field: "trial", Value: strconv.Itoa(r.Trial), Problem: "was never suggested in study " + r.Study, Remedy: "report the trial of a config from " + s.names.TrialConfigs(m.id)}
+	}
+	if reason == study.Applied || reason == study.Heartbeat {
+		s.changed = true
+	}
+	s.publish(m, effects, r.RunID)
+	return nil
+}
+
+// finished tells whether the model had a study of that name.
+func (s *step) finished(m *model, name string) bool { return m.finished[name].Name != "" }
+
+func studyReport(r *wire.Report) study.Report {
+	states := map[wire.ReportState]study.TrialState{wire.Running: study.Running, wire.Complete: study.Complete, wire.Failed: study.Failed}
+	report := study.Report{
+		Trial: r.Trial, Attempt: r.Attempt, State: states[r.State],
+		Error: r.Error, DurationMS: r.DurationMS, RunID: r.RunID,
+	}
+	if r.HasStep {
+		report.Step = &r.Step
+	}
+	if len(r.Metrics) > 0 {
+		report.Metrics = func(name string) (float64, bool) {
+			for _, x := range r.Metrics {
+				if x.Name == name {
+					return x.Value, true
+				}
+			}
+			return 0, false
+		}
+	}
+	return report
+}
+
+// tick lets time pass for a model's study.
+func (s *step) tick(m *model) {
+	s.now = m.advance(s.now)
+	if m.study != nil {
+		s.changed = true
+		s.publish(m, m.study.Tick(s.now), "")
+	}
+}
+
+// publish turns what a study asks for into outputs.
+func (s *step) publish(m *model, effects []study.Effect, runID string) {
+	for _, e := range effects {
+		s.changed = true
+		switch e.Kind {
+		case study.EffectSuggested:
+			s.suggested(m, e, runID)
+		case study.EffectStopped:
+			s.emit(KindStop, s.names.Stop(m.id, m.study.Name(), e.Trial), "", wire.Stop{
+				ModelID: m.id, Study: m.study.Name(), Trial: e.Trial, Attempt: e.Attempt, Reason: e.Reason, Time: wire.Time(s.now),
+			})
+		case study.EffectFinished:
+			s.summary(m)
+		}
+	}
+}
+
+func (s *step) suggested(m *model, e study.Effect, runID string) {
+	s.emit(KindConfig, s.names.TrialConfig(m.id, m.study.Name(), e.Trial), "", wire.Config{
+		ModelID: m.id, Study: m.study.Name(), Trial: &e.Trial, Attempt: e.Attempt, Strategy: m.study.State().Strategy,
+		Config: m.study.Trial(e.Trial).Config, IssuedAt: wire.Time(s.now), Sequence: s.sequence, RunID: runID,
+	})
+}
+
+// summary publishes the outcome of a study that has ended and, if it found
+// something better, the event that says so.
+func (s *step) summary(m *model) {
+	sum := m.study.Summary(s.now, encodedSize)
+	out := wire.Summary{
+		ModelID: m.id, Study: sum.Name, Strategy: sum.Strategy, Reason: sum.Reason, Counts: wire.Counts{},
+		Trials: make([]wire.TrialResult, len(sum.Trials)), StartedAt: wire.Time(sum.StartedAt), FinishedAt: wire.Time(sum.FinishedAt),
+		BestTrial: bestTrial(sum.Best),
+	}
+	for state, n := range sum.Counts {
+		out.Counts[string(state)] = n
+	}
+	for i := range sum.Trials {
+		out.Trials[i] = trialResult(&sum.Trials[i])
+	}
+	s.emit(KindSummary, s.names.Summary(m.id, sum.Name), "", out)
+	s.improved(m, sum)
+	if failure := m.study.State().Error; failure != "" {
+		s.note(true, failure, "study %s of model %s ended: its strategy failed", sum.Name, m.id)
+	}
+	finished := m.study.Finished(encodedSize)
+	m.ended = append(m.ended, endedStudy{m.study, finished})
+	m.know(sum.Name, finished)
+	m.study = nil
+	if sum.Best == nil {
+		s.note(true, "", "study %s of model %s ended (%s) without a complete trial", sum.Name, m.id, sum.Reason)
+	}
+}
+
+func (s *step) improved(m *model, sum study.Summary) {
+	d := m.study.Definition()
+	if sum.Best == nil || !study.Beats(d.Goal, *sum.Best.Value, d.Baseline) {
+		return
+	}
+	reason := fmt.Sprintf("Study %s found %s %.6g in trial %d", sum.Name, d.Metric, *sum.Best.Value, sum.Best.Number)
+	if d.Baseline != nil {
+		reason += fmt.Sprintf(", better than the baseline %.6g", *d.Baseline)
+	}
+	id := wire.ID(s.now, m.id, s.sequence, len(s.outputs))
+	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, wire.Retrain{
+		ID: id, ModelID: m.id, Trigger: "improved", Reason: reason, Metric: d.Metric, Value: sum.Best.Value, Reference: d.Baseline,
+		Config: m.config, BestTrial: bestTrial(sum.Best), Study: sum.Name, Time: wire.Time(s.now), Sequence: s.sequence,
+	})
+}
+
+func bestTrial(t *study.Trial) *wire.BestTrial {
+	if t == nil {
+		return nil
+	}
+	return &wire.BestTrial{Trial: t.Number, Config: t.Config, Value: *t.Value, DurationMS: t.DurationMS}
+}
+
+func trialResult(t *study.Trial) wire.TrialResult {
+	return wire.TrialResult{Trial: t.Number, Config: t.Config, Value: t.Value, State: string(t.State), DurationMS: t.DurationMS, Attempts: t.Attempt}
+}
+
+// encodedSize is what a trial adds to a summary, in bytes.
+func encodedSize(t study.Trial) int {
+	body, err := wire.MarshalState(trialResult(&t))
+	if err != nil {
+		return 1 << 20 // leave out what cannot be encoded
+	}
+	return len(body)
+}
+
+// due is when time alone changes the model next; zero: never.
+func (m *model) due() time.Time {
+	if m.study == nil {
+		return time.Time{}
+	}
+	return m.study.Due()
+}

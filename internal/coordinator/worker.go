@@ -1,0 +1,201 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nuid"
+	"github.com/rs/zerolog"
+
+	"github.com/visutility/retune/internal/bus"
+)
+
+// Worker serves its share of the partitions, which follows from who else lives.
+type Worker struct {
+	config    Config
+	bus       *bus.Bus
+	committer *bus.Committer
+	metrics   *Metrics
+	limits    *limits
+	log       zerolog.Logger
+	self      bus.Worker
+	fatal     chan error
+
+	mu     sync.Mutex
+	joined bool
+	served map[int]*tenancy
+	warned map[string]bool // workers of another config
+}
+
+// tenancy is a partition being served.
+type tenancy struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	open   bool
+}
+
+// Lanes is how many commits a worker may have in flight when so many live: the
+// server allows 50 to all together, and those of dead workers count for 10 s.
+func Lanes(workers int) int { return max(1, min(8, 40/max(1, workers))) }
+
+// New makes a worker. It does nothing until Run.
+func New(b *bus.Bus, config Config, metrics *Metrics, log zerolog.Logger) *Worker {
+	host, _ := os.Hostname()
+	return &Worker{
+		config: config, bus: b, metrics: metrics, log: log,
+		limits: &limits{bus: b, maxModels: config.MaxModels, maxCached: config.CachedModels, lag: map[int]uint64{}, known: map[int]int{}},
+		self:   bus.Worker{ID: nuid.Next(), Host: host, PID: os.Getpid(), Version: config.Version, ConfigHash: config.Hash, Started: time.Now().UTC()},
+		fatal:  make(chan error, 1), served: map[int]*tenancy{}, warned: map[string]bool{},
+	}
+}
+
+// Run serves until ctx ends, then finishes what is in flight, writes what is
+// dirty and leaves, within 10 s. An error is one that only the operator can mend.
+func (w *Worker) Run(ctx context.Context) error {
+	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	committer, err := w.bus.NewCommitter(background, Lanes(1), func(d time.Duration, messages int) {
+		w.metrics.commits.Observe(d.Seconds())
+		w.metrics.messages.Add(float64(messages))
+	})
+	if err != nil {
+		return err
+	}
+	w.committer = committer
+	membership, leave := context.WithCancel(background)
+	left := make(chan error, 1)
+	go func() { left <- w.bus.Join(membership, w.announce, w.assign) }()
+	select {
+	case <-ctx.Done():
+	case err = <-w.fatal:
+	case err = <-left:
+		leave()
+		w.stopAll()
+		return err
+	}
+	w.stopAll()
+	leave()
+	if gone := <-left; gone != nil {
+		w.log.Warn().Err(gone).Msg("the others will notice after the lease only")
+	}
+	return err
+}
+
+func (w *Worker) announce() bus.Worker {
+	self := w.self
+	self.Lag = w.limits.lags()
+	return self
+}
+
+// Ready tells whether the worker has joined and serves all that is its own.
+func (w *Worker) Ready() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.bus.Connected() {
+		return fmt.Errorf("not connected to NATS")
+	}
+	if !w.joined {
+		return fmt.Errorf("has not joined the other workers yet")
+	}
+	for p, t := range w.served {
+		if !t.open {
+			return fmt.Errorf("partition %d is not open yet", p)
+		}
+	}
+	return nil
+}
+
+// assign starts and stops partitions as the list of workers demands.
+func (w *Worker) assign(workers []bus.Worker) {
+	ids := make([]string, len(workers))
+	for i, other := range workers {
+		ids[i] = other.ID
+		w.compare(other)
+	}
+	mine := map[int]bool{}
+	for p, owner := range bus.Owners(w.bus.Settings().Partitions, ids) {
+		if owner == w.self.ID {
+			mine[p] = true
+		}
+	}
+	w.committer.SetLanes(Lanes(len(workers)))
+	w.metrics.workers.Set(float64(len(workers)))
+	w.metrics.owned.Set(float64(len(mine)))
+	w.limits.setOwned(len(mine))
+	w.log.Info().Int("workers", len(workers)).Int("partitions", len(mine)).Msg("partitions shared out")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.joined = true
+	for p, t := range w.served {
+		if !mine[p] {
+			t.cancel()
+			delete(w.served, p)
+			go func() { <-t.done; w.release(p) }()
+		}
+	}
+	for p := range mine {
+		if w.served[p] == nil {
+			w.start(p)
+		}
+	}
+}
+
+// release forgets figures of a partition unless it has come back meanwhile.
+func (w *Worker) release(p int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.served[p] == nil {
+		w.limits.dropLag(p)
+		w.metrics.forget(labelOf(p))
+	}
+}
+
+func (w *Worker) start(number int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t := &tenancy{cancel: cancel, done: make(chan struct{})}
+	w.served[number] = t
+	p := &partition{
+		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
+		limits: w.limits, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
+		poison: map[uint64]error{}, frozen: map[string]bool{}, stallPause: time.Second,
+		opened: func() {
+			w.mu.Lock()
+			t.open = true
+			w.mu.Unlock()
+		},
+	}
+	go func() {
+		defer close(t.done)
+		if err := p.run(); err != nil {
+			select {
+			case w.fatal <- err:
+			default:
+			}
+		}
+	}()
+}
+
+// compare warns once of a worker that runs with another config.
+func (w *Worker) compare(other bus.Worker) {
+	if other.ConfigHash != w.self.ConfigHash && !w.warned[other.ID] {
+		w.warned[other.ID] = true
+		w.log.Warn().Str("worker", other.ID).Str("host", other.Host).Int("pid", other.PID).
+			Msg("another worker runs with another config: models change their treatment as partitions move")
+	}
+}
+
+func (w *Worker) stopAll() {
+	w.mu.Lock()
+	tenancies := w.served
+	w.served = map[int]*tenancy{}
+	w.mu.Unlock()
+	for _, t := range tenancies {
+		t.cancel()
+	}
+	for _, t := range tenancies {
+		<-t.done
+	}
+}
