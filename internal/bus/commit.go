@@ -247,6 +247,9 @@ func (c *Committer) batch(ctx context.Context, group []*member) (uint64, error) 
 		if err == nil {
 			c.observe(time.Since(start), messages)
 		}
+		if errors.Is(err, errNobody) {
+			err = c.bus.explain(ctx, err)
+		}
 		if !errors.Is(err, errBusy) {
 			return last, err
 		}
@@ -258,7 +261,10 @@ func (c *Committer) batch(ctx context.Context, group []*member) (uint64, error) 
 	}
 }
 
-var errBusy = errors.New("too many batches in flight")
+var (
+	errBusy   = errors.New("too many batches in flight")
+	errNobody = errors.New("the bucket's stream has no leader, is gone or listens on other subjects")
+)
 
 func (c *Committer) attempt(ctx context.Context, group []*member) (last uint64, messages int, err error) {
 	id := nuid.Next()
@@ -347,7 +353,7 @@ func (c *Committer) reply(m *nats.Msg) {
 // verdict reads a reply; done is false for the empty one to the first message.
 func verdict(m *nats.Msg) (done bool, last uint64, err error) {
 	if m.Header.Get("Status") == "503" {
-		return true, 0, fmt.Errorf("%w: the bucket's stream has no leader or is gone", ErrUnknown)
+		return true, 0, fmt.Errorf("%w: %w", ErrUnknown, errNobody)
 	}
 	if len(m.Data) == 0 {
 		return false, 0, nil

@@ -155,6 +155,20 @@ func (b *Bus) compare(have, want jetstream.StreamConfig) error {
 	return nil
 }
 
+// explain looks whether nobody took a commit because the bucket no longer listens
+// on the private subjects: a client that overwrites its settings takes them away.
+func (b *Bus) explain(ctx context.Context, err error) error {
+	rctx, cancel := request(ctx)
+	defer cancel()
+	want := b.bucketConfig()
+	if stream, gone := b.js.Stream(rctx, want.Name); gone == nil {
+		if altered := b.compare(stream.CachedInfo().Config, want); altered != nil {
+			return altered
+		}
+	}
+	return err
+}
+
 func transform(t *jetstream.SubjectTransformConfig) string {
 	if t == nil {
 		return "none"

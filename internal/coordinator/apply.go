@@ -43,8 +43,8 @@ func (p *partition) apply(ctx context.Context, inputs []bus.Input) error {
 }
 
 func (p *partition) decode(inputs []bus.Input) {
-	for len(p.chunk) < len(inputs) {
-		p.chunk = append(p.chunk[:cap(p.chunk)], decoded{})
+	if p.chunk == nil {
+		p.chunk = make([]decoded, 0, ChunkSize)
 	}
 	p.chunk = p.chunk[:len(inputs)]
 	names := p.bus.Settings().Subjects

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,7 +17,8 @@ import (
 )
 
 const (
-	chunkSize = 512 // inputs decoded at once
+	// ChunkSize is how many inputs are decoded at once.
+	ChunkSize = 512
 	// State that no output implies is written this long after it changed, later
 	// while inputs wait, but before a successor would have too much to apply again.
 	flushAfter  = time.Second
@@ -41,6 +43,7 @@ type partition struct {
 	log       zerolog.Logger
 	stop      context.Context // ended when the partition is to be handed over
 	opened    func()
+	progress  *atomic.Uint64
 
 	// What a tenure knows; dropped after any failure.
 	fence   uint64
@@ -123,7 +126,7 @@ func (p *partition) serve(ctx context.Context) error {
 	timer := time.NewTicker(100 * time.Millisecond)
 	defer timer.Stop()
 	for {
-		inputs, err := p.reader.Take(chunkSize)
+		inputs, err := p.reader.Take(ChunkSize)
 		if err != nil {
 			return err
 		}
@@ -131,6 +134,7 @@ func (p *partition) serve(ctx context.Context) error {
 			if err := p.apply(ctx, inputs); err != nil {
 				return err
 			}
+			p.progress.Store(p.applied.Sequence)
 		}
 		if err := p.housekeep(ctx, len(inputs) == 0); err != nil {
 			return err

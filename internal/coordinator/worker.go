@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -32,9 +33,10 @@ type Worker struct {
 
 // tenancy is a partition being served.
 type tenancy struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	open   bool
+	cancel  context.CancelFunc
+	done    chan struct{}
+	open    bool
+	applied atomic.Uint64 // the last input that is applied, its outputs committed
 }
 
 // Lanes is how many commits a worker may have in flight when so many live: the
@@ -108,6 +110,22 @@ func (w *Worker) Ready() error {
 	return nil
 }
 
+// Applied tells whether each partition that this worker serves has applied its
+// input `last[p]`.
+func (w *Worker) Applied(last []uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.served) == 0 {
+		return false
+	}
+	for p, t := range w.served {
+		if t.applied.Load() < last[p] {
+			return false
+		}
+	}
+	return true
+}
+
 // assign starts and stops partitions as the list of workers demands.
 func (w *Worker) assign(workers []bus.Worker) {
 	ids := make([]string, len(workers))
@@ -161,6 +179,7 @@ func (w *Worker) start(number int) {
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
 		limits: w.limits, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
 		poison: map[uint64]error{}, frozen: map[string]bool{}, stallPause: time.Second,
+		progress: &t.applied,
 		opened: func() {
 			w.mu.Lock()
 			t.open = true

@@ -181,7 +181,8 @@ func (m *machine) checkEffects(t *rapid.T, effects []Effect) {
 
 func (m *machine) check(t *rapid.T) {
 	a, b := m.study, m.stored
-	if encoded(t, a.State()) != encoded(t, b.State()) || !reflect.DeepEqual(a.history, b.history) || !a.Due().Equal(b.Due()) {
+	if encoded(t, a.State()) != encoded(t, b.State()) || !reflect.DeepEqual(a.Trials(), b.Trials()) ||
+		!reflect.DeepEqual(a.history, b.history) || !a.Due().Equal(b.Due()) {
 		t.Fatalf("the study is\n%+v, the stored one\n%+v", a.State(), b.State())
 	}
 	m.checkCounts(t)
@@ -213,6 +214,9 @@ func (m *machine) checkCounts(t *rapid.T) {
 
 func (m *machine) checkBounds(t *rapid.T) {
 	st, d := m.study.state, m.study.definition
+	if st.Proposed > st.Next {
+		t.Fatalf("%d proposals made %d trials", st.Proposed, st.Next)
+	}
 	if len(st.Open) > d.Parallelism || d.MaxTrials > 0 && st.Next > d.MaxTrials {
 		t.Fatalf("open %v, next %d", st.Open, st.Next)
 	}

@@ -209,6 +209,7 @@ func TestTenFailuresInARow(t *testing.T) {
 				if effects, _ := s.Report(failed(i), start); show(effects) != fmt.Sprintf("suggest %d.1", i+2) {
 					t.Fatalf("failure %d: %s", i, show(effects))
 				}
+				s = stored(t, s)
 			}
 			effects, _ := s.Report(c.before, start)
 			effects = append(effects, s.Tick(at(time.Minute))...)
@@ -293,9 +294,9 @@ func TestTrialRecord(t *testing.T) {
 		!got.StartedAt.IsZero() || !got.ReportedAt.IsZero() || got.Error != "boom" || !got.CreatedAt.Equal(start) {
 		t.Fatalf("retried %+v", got)
 	}
-	s.Report(heartbeat(0), at(3*time.Second))
+	s.Report(epoch(0, 1), at(3*time.Second))
 	s.Report(completed(0, 0.5), at(5*time.Second))
-	if got := s.Trial(0); *got.Value != 0.5 || got.DurationMS != 2_000 || got.Error != "" || !got.EndedAt.Equal(at(5*time.Second)) {
+	if got := s.Trial(0); *got.Value != 0.5 || got.DurationMS != 2_000 || got.Steps != nil || got.Error != "" || !got.EndedAt.Equal(at(5*time.Second)) {
 		t.Fatalf("complete %+v", got)
 	}
 	s.Report(Report{Trial: 1, State: Complete, Metrics: loss(math.NaN()), DurationMS: 77, RunID: "r2"}, at(time.Minute))

@@ -1,0 +1,410 @@
+// Package bench measures a worker beside its floor: the same traffic without decoding or deciding.
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/coordinator"
+	"github.com/visutility/retune/internal/observer"
+	"github.com/visutility/retune/internal/strategy"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// Options say how much to measure.
+type Options struct {
+	Events int  // per run of a throughput measure
+	Rounds int  // of worker and floor in turn; the median is quoted
+	Pings  int  // single reports for the latency of an idle worker
+	JSON   bool // one object instead of a table
+}
+
+// Result is one figure beside its floor, both medians over the rounds.
+type Result struct {
+	Name   string  `json:"name"`
+	Unit   string  `json:"unit"`
+	Worker float64 `json:"worker"`
+	Floor  float64 `json:"floor,omitempty"`
+	Ratio  float64 `json:"ratio,omitempty"` // median of the rounds' ratios
+	Lowest float64 `json:"lowest_ratio,omitempty"`
+	Most   float64 `json:"highest_ratio,omitempty"`
+	What   string  `json:"floor_is,omitempty"`
+}
+
+// Run measures throughput and latency of a worker in this process on the NATS
+// that open connects to, beside the floor: the same traffic without decoding or
+// deciding. Each run has a prefix of its own, which is removed afterwards.
+func Run(ctx context.Context, open func(prefix string) (*bus.Bus, error), o Options, out io.Writer) error {
+	b := &run{ctx: ctx, open: open, options: o, note: func(format string, args ...any) {}}
+	if !o.JSON {
+		b.note = func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	}
+	var results []Result
+	for _, measure := range []func() ([]Result, error){b.tuning, b.monitoring, b.latency} {
+		r, err := measure()
+		if err != nil {
+			return err
+		}
+		results = append(results, r...)
+	}
+	if o.JSON {
+		return json.NewEncoder(out).Encode(results)
+	}
+	printBench(out, results)
+	return nil
+}
+
+func printBench(out io.Writer, results []Result) {
+	fmt.Fprintf(out, "\n%-44s %12s %12s %7s   %s\n", "", "worker", "floor", "ratio", "the floor is")
+	for _, r := range results {
+		floor, ratio := "", ""
+		if r.Floor > 0 {
+			floor, ratio = fmt.Sprintf("%.4g", r.Floor), fmt.Sprintf("%.2f", r.Ratio)
+		}
+		fmt.Fprintf(out, "%-44s %12.4g %12s %7s   %s\n", r.Name+" ("+r.Unit+")", r.Worker, floor, ratio, r.What)
+	}
+}
+
+type run struct {
+	ctx     context.Context
+	open    func(prefix string) (*bus.Bus, error)
+	options Options
+	note    func(string, ...any)
+}
+
+// ground is a fresh prefix on the server, removed by done.
+func (b *run) ground() (bus *bus.Bus, done func(), err error) {
+	bus, err = b.open("retune-bench-" + nuid.Next())
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), 20*time.Second)
+		defer cancel()
+		_ = bus.Destroy(ctx)
+		bus.Close()
+	}
+	if err := bus.Provision(b.ctx); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return bus, done, nil
+}
+
+// tuning compares a worker that answers every report with a commit loop that
+// stores as many and as large messages per report.
+func (b *run) tuning() ([]Result, error) {
+	const models = 1000
+	b.note("tuning: %d reports of %d models, each answered by a config; %d rounds", b.options.Events, models, b.options.Rounds)
+	return b.compare("tuning events, 1,000 models", "the same reads and atomic commits, nothing decoded or decided", models, true, floorCommits)
+}
+
+// monitoring compares a worker that monitors with reading the partitions.
+func (b *run) monitoring() ([]Result, error) {
+	var all []Result
+	for _, models := range []int{1000, 100_000} {
+		b.note("monitoring: %d reports of %d models; %d rounds", 4*b.options.Events, models, b.options.Rounds)
+		r, err := b.compare(fmt.Sprintf("monitored events, %s models", grouped(models)), "reading the partitions", models, false, floorReads)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r...)
+	}
+	return all, nil
+}
+
+func grouped(n int) string { return strings.Replace(fmt.Sprintf("%d", n), "000", ",000", 1) }
+
+type floor func(ctx context.Context, b *bus.Bus, last []uint64) error
+
+// compare runs worker and floor in turn over the same recorded reports.
+func (b *run) compare(name, what string, models int, tuned bool, floor floor) ([]Result, error) {
+	events := b.options.Events
+	if !tuned {
+		events *= 4
+	}
+	var worker, base, ratios, heap []float64
+	for range b.options.Rounds {
+		f, err := b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error { return floor(b.ctx, g, last) })
+		if err != nil {
+			return nil, err
+		}
+		before := heapInUse()
+		var perModel float64
+		w, err := b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error {
+			return b.work(g, tuned, last, func() { perModel = (heapInUse() - before) / float64(models) })
+		})
+		if err != nil {
+			return nil, err
+		}
+		worker, base, ratios = append(worker, w), append(base, f), append(ratios, w/f)
+		heap = append(heap, perModel)
+		b.note("  worker %.0f/s, floor %.0f/s, ratio %.2f", w, f, w/f)
+	}
+	results := []Result{{
+		Name: name, Unit: "events/s", Worker: median(worker), Floor: median(base), Ratio: median(ratios),
+		Lowest: slices.Min(ratios), Most: slices.Max(ratios), What: what,
+	}}
+	if !tuned && models >= 100_000 {
+		results = append(results, Result{Name: "heap per monitored model", Unit: "bytes", Worker: median(heap)})
+	}
+	return results, nil
+}
+
+// timed publishes reports and returns how many a second run applies.
+func (b *run) timed(models, events int, tuned bool, run func(g *bus.Bus, last []uint64) error) (float64, error) {
+	g, done, err := b.ground()
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	names := g.Settings().Subjects
+	if err := g.PublishMany(b.ctx, events, func(i int) (string, []byte) {
+		return names.Metrics(fmt.Sprintf("model-%d", i%models)), benchReport(i, tuned)
+	}); err != nil {
+		return 0, err
+	}
+	last, err := g.LastInputs(b.ctx)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := run(g, last); err != nil {
+		return 0, err
+	}
+	return float64(events) / time.Since(start).Seconds(), nil
+}
+
+// benchReport is what trainers send: three metrics, and a config if it wants a new
+// one.
+func benchReport(i int, tuned bool) []byte {
+	report := map[string]any{"metrics": map[string]any{"loss": 0.5 + float64(i%7)/1000, "accuracy": 0.9, "f1_score": 0.88}, "run_id": "bench"}
+	if tuned {
+		report["config"] = map[string]any{"learning_rate": 0.01, "batch_size": 64}
+	}
+	body, err := wire.MarshalState(report)
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// work runs a worker until every partition has applied its last input.
+func (b *run) work(g *bus.Bus, tuned bool, last []uint64, applied func()) error {
+	config, err := benchConfig(tuned)
+	if err != nil {
+		return err
+	}
+	w := coordinator.New(g, config, coordinator.NewMetrics(prometheus.NewRegistry()), zerolog.Nop())
+	ctx, cancel := context.WithCancel(b.ctx)
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	for {
+		select {
+		case err := <-done:
+			done <- nil
+			return errors.Join(errors.New("the worker ended early"), err)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if w.Applied(last) {
+			applied()
+			return nil
+		}
+	}
+}
+
+func benchConfig(tuned bool) (coordinator.Config, error) {
+	specs, err := observer.ParseSpecs([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 20, "threshold": 0.05}})
+	if err != nil {
+		return coordinator.Config{}, err
+	}
+	monitor, err := observer.New(specs)
+	if err != nil {
+		return coordinator.Config{}, err
+	}
+	policy := coordinator.Policy{Match: "*", Monitor: monitor}
+	if tuned {
+		s, err := strategy.New("explore", map[string]any{"rate": 0.1, "relative": true}, nil)
+		if err != nil {
+			return coordinator.Config{}, err
+		}
+		policy.Tuner = &coordinator.Tuner{Name: "explore", Strategy: s}
+	}
+	return coordinator.Config{
+		Policies: []coordinator.Policy{policy}, Encoding: map[string]wire.Encoding{}, TTL: map[string]time.Duration{},
+		MaxModels: 1_000_000, CachedModels: 1_000_000, Version: "bench", Hash: "bench",
+	}, nil
+}
+
+// floorReads takes what each partition holds and looks at nothing.
+func floorReads(ctx context.Context, g *bus.Bus, last []uint64) error {
+	return eachPartition(last, func(p int) error {
+		return readAll(ctx, g, p, last[p], func([]bus.Input) error { return nil })
+	})
+}
+
+// floorCommits answers what each partition holds with messages like a worker's: a
+// config per report and one state per model and commit.
+func floorCommits(ctx context.Context, g *bus.Bus, last []uint64) error {
+	committer, err := g.NewCommitter(ctx, coordinator.Lanes(1), nil)
+	if err != nil {
+		return err
+	}
+	names := g.Settings().Subjects
+	return eachPartition(last, func(p int) error {
+		var fence uint64
+		return readAll(ctx, g, p, last[p], func(inputs []bus.Input) error {
+			seen := map[string]bool{}
+			var writes []bus.Write
+			for _, in := range inputs {
+				_, _, model, _ := names.ParseInput(in.Subject)
+				writes = append(writes, g.Output(names.LiveConfig(model), floorConfig, floorHeader, 0))
+				if !seen[model] {
+					seen[model] = true
+					writes = append(writes, g.State(wire.ModelKey(p, model), floorState, 0))
+				}
+			}
+			fence, err = committer.Commit(ctx, bus.Commit{Partition: p, Fence: fence, Offset: floorState[:100], Writes: writes})
+			return err
+		})
+	})
+}
+
+// As large as what a worker stores for a report of benchReport.
+var (
+	floorConfig = make([]byte, 175)
+	floorState  = make([]byte, 300)
+	floorHeader = map[string]string{
+		"Content-Type": "application/msgpack", "traceparent": strings.Repeat("0", 55), "ce-specversion": "1.0", "ce-id": strings.Repeat("0", 26),
+		"ce-type": "retune.config.v1", "ce-source": "/retune", "ce-subject": "model-100", "ce-time": strings.Repeat("0", 30), "ce-datacontenttype": "application/msgpack",
+	}
+)
+
+func eachPartition(last []uint64, f func(p int) error) error {
+	errs := make([]error, len(last))
+	var wg sync.WaitGroup
+	for p := range last {
+		wg.Go(func() { errs[p] = f(p) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func readAll(ctx context.Context, g *bus.Bus, p int, last uint64, f func([]bus.Input) error) error {
+	if last == 0 {
+		return nil
+	}
+	r, err := g.Read(ctx, p, 1)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		inputs, err := r.Take(coordinator.ChunkSize)
+		if err != nil {
+			return err
+		}
+		if len(inputs) == 0 {
+			select {
+			case <-r.Ready():
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := f(inputs); err != nil {
+			return err
+		}
+		if inputs[len(inputs)-1].Sequence >= last {
+			return nil
+		}
+	}
+}
+
+// latency measures single reports to an idle worker, each beside one small commit.
+func (b *run) latency() ([]Result, error) {
+	b.note("latency: %d single reports, each beside one small commit", b.options.Pings)
+	g, done, err := b.ground()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	config, err := benchConfig(true)
+	if err != nil {
+		return nil, err
+	}
+	w := coordinator.New(g, config, coordinator.NewMetrics(prometheus.NewRegistry()), zerolog.Nop())
+	ctx, cancel := context.WithCancel(b.ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	names := g.Settings().Subjects
+	came := make(chan struct{}, 1)
+	stop, err := g.Listen(names.LiveConfig("ping"), func(string, []byte) { came <- struct{}{} })
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	committer, err := g.NewCommitter(ctx, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	var answers, commits []float64
+	var fence uint64
+	for i := range b.options.Pings + 20 {
+		start := time.Now()
+		if err := g.PublishMany(ctx, 1, func(int) (string, []byte) { return names.Metrics("ping"), benchReport(i, true) }); err != nil {
+			return nil, err
+		}
+		select {
+		case <-came:
+		case <-time.After(10 * time.Second):
+			return nil, errors.New("no config came within 10 s")
+		}
+		answer := time.Since(start)
+		start = time.Now()
+		// A partition that the worker has not: the same messages, another fence.
+		fence, err = committer.Commit(ctx, bus.Commit{Partition: 1 << 20, Fence: fence, Offset: floorState[:100], Writes: []bus.Write{
+			g.Output(names.LiveConfig("floor"), floorConfig, floorHeader, 0), g.State("model.1048576.x", floorState, 0)}})
+		if err != nil {
+			return nil, err
+		}
+		if i >= 20 {
+			answers, commits = append(answers, answer.Seconds()*1e3), append(commits, time.Since(start).Seconds()*1e3)
+		}
+	}
+	result := func(name string, q float64) Result {
+		a, c := quantile(answers, q), quantile(commits, q)
+		return Result{Name: name, Unit: "ms", Worker: a, Floor: c, Ratio: a / c, What: "one small atomic commit"}
+	}
+	return []Result{result("idle latency, report to config, p50", 0.5), result("idle latency, report to config, p99", 0.99)}, nil
+}
+
+func heapInUse() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+func median(x []float64) float64 { return quantile(x, 0.5) }
+
+func quantile(x []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(x))
+	return s[min(len(s)-1, int(q*float64(len(s))))]
+}
