@@ -26,8 +26,12 @@ func TestBenchDev(t *testing.T) {
 	b := &run{ctx: t.Context(), options: Options{Events: 100_000, Rounds: 2, Pings: 100}, note: t.Logf, open: func(prefix string) (*bus.Bus, error) {
 		return bus.Open(bus.Connection{Name: "bench", URL: e.URL()}, bus.Settings{Subjects: wire.Subjects{Prefix: prefix}, Partitions: 32, Replicas: 1, InputAge: time.Hour, InputBytes: 4 << 30, BucketBytes: 4 << 30, Lease: 5 * time.Second}, zerolog.Nop())
 	}}
+	models := 1000
+	if os.Getenv("MODELS") != "" {
+		models = 100_000
+	}
 	if w := os.Getenv("BENCHDEV"); w == "mon" {
-		_, err = b.timed(1000, 400_000, false, func(g *bus.Bus, last []uint64) error {
+		_, err = b.timed(models, 400_000, false, func(g *bus.Bus, last []uint64) error {
 			pprof.StartCPUProfile(f)
 			t0 := time.Now()
 			defer func() { t.Log(400_000 / time.Since(t0).Seconds()) }()

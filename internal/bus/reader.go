@@ -18,6 +18,7 @@ type Input struct {
 	Body        []byte
 	ContentType string
 	TraceParent string
+	Pending     uint64 // further inputs of the partition that were stored when this one was sent
 }
 
 // Reader gives the inputs of one partition in order, none left out: it ends with
@@ -156,7 +157,7 @@ func (r *Reader) pump() {
 			r.fail(err)
 			return
 		}
-		in := Input{Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject(), Body: m.Data()}
+		in := Input{Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject(), Body: m.Data(), Pending: meta.NumPending}
 		if h := m.Headers(); h != nil {
 			in.ContentType, in.TraceParent = h.Get("Content-Type"), h.Get("traceparent")
 		}

@@ -42,6 +42,10 @@ func (b *Bus) ReadLatest(ctx context.Context, keys []string) (map[string]Entry, 
 // most 1,024.
 const readChunk = 500
 
+// readBytes is about how much the server may answer at once. Without a bound it
+// sends what it may have pending for a client, and a little more cuts us off.
+const readBytes = 1 << 20
+
 // ReadOffset returns offset.<p>, perhaps a stale one. A stale one does no harm:
 // it becomes the fence, and the first commit is refused.
 func (b *Bus) ReadOffset(ctx context.Context, partition int) (Entry, error) {
@@ -112,7 +116,7 @@ func (b *Bus) multiLast(ctx context.Context, keys []string) (map[string]Entry, e
 }
 
 func (b *Bus) multiLastPage(ctx context.Context, subjects []string, from, upTo uint64, found map[string]Entry) (pending, last, bound uint64, err error) {
-	body, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from, "up_to_seq": upTo})
+	body, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from, "up_to_seq": upTo, "max_bytes": readBytes})
 	if err != nil {
 		return 0, 0, 0, err
 	}

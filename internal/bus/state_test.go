@@ -92,11 +92,10 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestPages reads more than the server puts into one answer: what it may have
-// pending for a client.
+// TestPages reads more than the server may have pending for a client.
 func TestPages(t *testing.T) {
 	t.Parallel()
-	srv := bustest.Server(t, func(o *server.Options) { o.MaxPayload, o.MaxPending = 1<<20, 2<<20 })
+	srv := bustest.Server(t, func(o *server.Options) { o.MaxPayload, o.MaxPending = 1<<20, 4<<20 })
 	b := join(t, srv.ClientURL())
 	c := b.committer(t, 1, nil)
 	const keys, size = 60, 200_000
@@ -137,28 +136,42 @@ func TestPurgeSparesWhatIsNewer(t *testing.T) {
 // TestReplicated runs what matters only with replicas, on one cluster.
 func TestReplicated(t *testing.T) {
 	t.Parallel()
-	url := bustest.Cluster(t).URL
-	replicated := func(prefix string) func(*bus.Settings) {
-		return func(s *bus.Settings) { s.Replicas, s.Subjects.Prefix = 3, prefix }
-	}
+	c := bustest.Cluster(t)
 	t.Run("fence", func(t *testing.T) {
-		b := join(t, url, replicated("fence"))
+		b := join(t, c.URL, replicated("fence"))
 		stepDown := "$JS.API.STREAM.LEADER.STEPDOWN." + b.set.Subjects.BucketStream()
 		contend(t, b, 5*time.Second, func() { _, _ = b.nc.Request(stepDown, nil, time.Second) })
 	})
-	t.Run("state", func(t *testing.T) { staleState(t, join(t, url, replicated("state"))) })
+	t.Run("state", func(t *testing.T) { staleState(t, c) })
+}
+
+func replicated(prefix string) func(*bus.Settings) {
+	return func(s *bus.Settings) { s.Replicas, s.Subjects.Prefix = 3, prefix }
 }
 
 // staleState counts, as the one legitimate owner, in state that is read anew for
-// each commit, while others keep the replicas busy. A plain read of the key loses
-// counts although every fence is right.
-func staleState(t *testing.T, b *testBundle) {
+// each commit, while others keep the replicas busy. It is connected to a follower,
+// which answers reads itself: a plain read of the key loses counts although every
+// fence is right.
+func staleState(t *testing.T, nodes *bustest.Nodes) {
+	b := join(t, nodes.Servers[0].ClientURL(), replicated("state"))
+	bustest.Eventually(t, 20*time.Second, "another server leads", func() bool {
+		info, err := b.bucket(t).Info(t.Context())
+		if err != nil || info.Cluster == nil || info.Cluster.Leader == "" {
+			return false
+		}
+		if info.Cluster.Leader != nodes.Servers[0].Name() {
+			return true
+		}
+		_, _ = b.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+b.set.Subjects.BucketStream(), nil, time.Second)
+		return false
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	for g := range 3 {
-		c := b.committer(t, 1, nil)
+		c := committer(t, bustest.Open(t, nodes.URL, b.set), 1, nil)
 		wg.Go(func() {
 			body := make([]byte, 300)
 			for fence := uint64(0); ctx.Err() == nil; {
@@ -198,7 +211,7 @@ func lostCounts(t *testing.T, b *testBundle, partition int, read func(fence uint
 	c := b.committer(t, 1, nil)
 	key := wire.ModelKey(partition, "m")
 	fence, commits := uint64(0), 0
-	for range 300 {
+	for range 200 {
 		value, err := read(fence, key)
 		if err != nil {
 			t.Fatal(err)

@@ -55,6 +55,7 @@ type partition struct {
 	fresh   int          // dirty models that are not known yet
 	batch   batch
 	due     map[string]time.Time
+	behind  bool      // inputs wait on the server
 	changed time.Time // since when something is unwritten; zero: nothing is
 	ticked  time.Time
 	polled  time.Time
@@ -135,8 +136,9 @@ func (p *partition) serve(ctx context.Context) error {
 				return err
 			}
 			p.progress.Store(p.applied.Sequence)
+			p.behind = inputs[len(inputs)-1].Pending > 0
 		}
-		if err := p.housekeep(ctx, len(inputs) == 0); err != nil {
+		if err := p.housekeep(ctx, len(inputs) == 0 && !p.behind); err != nil {
 			return err
 		}
 		if p.stop.Err() != nil {
@@ -157,7 +159,7 @@ func (p *partition) serve(ctx context.Context) error {
 // starts reading after it.
 func (p *partition) open(ctx context.Context) error {
 	p.models, p.due = map[string]*model{}, map[string]time.Time{}
-	p.dirty, p.fresh, p.batch = nil, 0, batch{}
+	p.dirty, p.fresh, p.batch, p.behind = nil, 0, batch{}, false
 	p.changed, p.ticked, p.polled = time.Time{}, time.Time{}, time.Now()
 	entry, err := p.bus.ReadOffset(ctx, p.number)
 	if err != nil {

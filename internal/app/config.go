@@ -1,0 +1,132 @@
+package app
+
+import (
+	"time"
+
+	"github.com/visutility/retune/internal/wire"
+)
+
+// Config is worker.yaml. Sizes are whole or broken numbers with a unit (10GiB,
+// 500MB; a bare number is bytes), durations as of Go with days added (90s, 1h30m,
+// 7d). What is absent has its default.
+//
+// In strings, ${NAME} stands for an environment variable, which must be set, and
+// $${ for a plain ${. Within {…} and […] such a string needs quotes.
+type Config struct {
+	NATS       NATS      `yaml:"nats"`       // which to join; default: an embedded server
+	Encoding   Encodings `yaml:"encoding"`   // of outputs, msgpack or json, for all or by kind; default msgpack
+	Replicas   int       `yaml:"replicas"`   // of both streams, 1 to 5; default 1
+	Partitions int       `yaml:"partitions"` // of the inputs, 1 to 1024, fixed when their stream is created; default 32
+	Lease      *Duration `yaml:"lease"`      // a worker silent for so long counts as dead, 1s to 1h; default 5s
+	Models     []Model   `yaml:"models"`     // the first that matches holds; default: DefaultModels. An empty list treats none
+	Sinks      []Sink    `yaml:"sinks"`      // of retrain events; default: the log. An empty list has none
+	Limits     Limits    `yaml:"limits"`
+	TTL        TTL       `yaml:"ttl"`
+	HTTP       string    `yaml:"http"` // host:port of /healthz, /readyz and /metrics; default: not served
+}
+
+// NATS says which NATS to join and as whom; flags and environment go before it.
+type NATS struct {
+	URL     string `yaml:"url"`     // several with commas between them
+	Context string `yaml:"context"` // of the nats CLI, instead of a url
+	Creds   string `yaml:"creds"`   // file with JWT and seed
+	NKey    string `yaml:"nkey"`    // file with an NKey seed
+	TLS     TLS    `yaml:"tls"`
+}
+
+// TLS names the files of a connection over TLS.
+type TLS struct {
+	CA   string `yaml:"ca"`   // certificates to trust; default: the system's
+	Cert string `yaml:"cert"` // to show, with its key
+	Key  string `yaml:"key"`
+}
+
+// Model says how the models whose id matches are treated.
+type Model struct {
+	Match   string `yaml:"match"`   // pattern of path.Match: * ? [a-z]; required
+	Tuner   *Tuner `yaml:"tuner"`   // answers live reports; default: none does
+	Monitor []any  `yaml:"monitor"` // mappings {metric, detector, goal, options of the detector …}; default: none
+}
+
+// Tuner answers live reports with configs.
+type Tuner struct {
+	Strategy string         `yaml:"strategy"` // required
+	Options  map[string]any `yaml:"options"`  // of the strategy
+	Space    map[string]any `yaml:"space"`    // types and bounds of parameters; default: as reported, unbounded
+}
+
+// Sink takes retrain events.
+type Sink struct {
+	Type string `yaml:"type"` // log
+}
+
+// Limits bound what is stored and kept in memory.
+type Limits struct {
+	Models       int       `yaml:"models"`        // known to all workers together; default 1000000
+	CachedModels int       `yaml:"cached_models"` // in the memory of each worker; default 100000
+	InputBytes   Size      `yaml:"input_bytes"`   // of the input stream, the oldest go first, at least 16MiB; default 10GiB
+	InputAge     *Duration `yaml:"input_age"`     // after which inputs go, at least 1m; default 7d
+	BucketBytes  Size      `yaml:"bucket_bytes"`  // of state and outputs; when full, workers stall; at least 16MiB; default 10GiB
+}
+
+// TTL is how long outputs are kept, by kind, at least 1s; 0 keeps them for good.
+// Live configs are always kept.
+type TTL struct {
+	Config  *Duration `yaml:"config"`  // of trials; default 24h
+	Stop    *Duration `yaml:"stop"`    // default 24h
+	Dead    *Duration `yaml:"dead"`    // default 7d
+	Retrain *Duration `yaml:"retrain"` // default 30d
+	Summary *Duration `yaml:"summary"` // default 30d
+}
+
+const day = 24 * time.Hour
+
+// WithDefaults fills in what is absent.
+func (c Config) WithDefaults() Config {
+	if c.Encoding == nil {
+		c.Encoding = Encodings{}
+	}
+	if c.Models == nil {
+		c.Models = DefaultModels()
+	}
+	if c.Sinks == nil {
+		c.Sinks = []Sink{{Type: "log"}}
+	}
+	setDefault(&c.Replicas, 1)
+	setDefault(&c.Partitions, 32)
+	setDefault(&c.Lease, after(5*time.Second))
+	setDefault(&c.Limits.Models, 1_000_000)
+	setDefault(&c.Limits.CachedModels, 100_000)
+	setDefault(&c.Limits.InputBytes, 10<<30)
+	setDefault(&c.Limits.InputAge, after(7*day))
+	setDefault(&c.Limits.BucketBytes, 10<<30)
+	setDefault(&c.TTL.Config, after(day))
+	setDefault(&c.TTL.Stop, after(day))
+	setDefault(&c.TTL.Dead, after(7*day))
+	setDefault(&c.TTL.Retrain, after(30*day))
+	setDefault(&c.TTL.Summary, after(30*day))
+	return c
+}
+
+// DefaultModels explores around the config of every live report and watches its
+// loss.
+func DefaultModels() []Model {
+	return []Model{{
+		Match:   "*",
+		Tuner:   &Tuner{Strategy: "explore", Options: map[string]any{"rate": 0.10, "relative": true}},
+		Monitor: []any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": uint64(20), "threshold": 0.05}},
+	}}
+}
+
+func setDefault[T comparable](field *T, standard T) {
+	var absent T
+	if *field == absent {
+		*field = standard
+	}
+}
+
+func after(d time.Duration) *Duration { return (*Duration)(&d) }
+
+// Encodings are how outputs are written, by kind: config, stop, retrain, summary.
+// A kind that is absent is written as msgpack.
+type Encodings map[string]wire.Encoding
