@@ -23,7 +23,12 @@ import (
 // (standard input) and io.Writer (standard output).
 type commands struct {
 	globals
-	Run runCommand `cmd:"" default:"withargs" help:"Answer reports with configs, watch metrics, run studies (the default)."`
+	Run     runCommand     `cmd:"" default:"withargs" help:"Answer reports with configs, watch metrics, run studies (the default)."`
+	Publish publishCommand `cmd:"" help:"Publish reports from JSON Lines or CSV."`
+	Watch   watchCommand   `cmd:"" help:"Print configs, stops, retrain events, summaries and dead letters."`
+	Study   studyCommand   `cmd:"" help:"Start, stop, list, show and export studies."`
+	Show    showCommand    `cmd:"" help:"Show workers and models, or all that is stored of one model."`
+	Demo    demoCommand    `cmd:"" help:"Show the whole loop on one screen, in half a minute."`
 }
 
 // globals are the flags of all commands.
@@ -61,6 +66,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdin, (*io.Reader)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
+		kong.Bind(standardError{stderr}),
 	)
 	command, err := parser.Parse(args)
 	if err != nil {
@@ -98,5 +104,6 @@ func (g globals) logger(stderr io.Writer) zerolog.Logger {
 	if g.LogFormat == "console" || g.LogFormat == "auto" && terminal {
 		stderr = zerolog.ConsoleWriter{Out: stderr, NoColor: !terminal || os.Getenv("NO_COLOR") != "", TimeFormat: "15:04:05"}
 	}
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	return zerolog.New(stderr).Level(level).With().Timestamp().Logger()
 }

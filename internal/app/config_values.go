@@ -126,12 +126,21 @@ var encodedKinds = []string{coordinator.KindConfig, coordinator.KindRetrain, coo
 
 func (e Encodings) set(n ast.Node, kind string) error {
 	switch text, _ := scalar(n); text {
-	case "msgpack":
-		e[kind] = wire.Msgpack
+	case "msgpack": // said by absence
 	case "json":
 		e[kind] = wire.JSON
 	default:
 		return mistakeAt(n, "%s is not an encoding: give msgpack or json", shown(n))
 	}
 	return nil
+}
+
+// String is the size as people write it.
+func (s Size) String() string {
+	for _, unit := range slices.Backward(units[:4]) {
+		if n := int64(unit.bytes); int64(s) >= n && int64(s)%n == 0 {
+			return fmt.Sprintf("%d%s", int64(s)/n, unit.name)
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
 }

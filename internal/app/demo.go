@@ -122,8 +122,8 @@ func demoConfig() (coordinator.Config, error) {
 	}, err
 }
 
-// demoReports of each model tell the story: 40 to settle, then the drifts.
-const demoReports = 110
+// demoReports of each model tell the story.
+const demoReports = 96
 
 // demoModels are one that drifts abruptly, one that drifts gradually, and one that
 // must not alarm. They start from a config that is cautious but not absurd.
@@ -137,8 +137,8 @@ func demoModels(seed uint64, board *demo.Board) []*demoModel {
 		}
 	}
 	return []*demoModel{
-		model("sea", "SEA concepts, abrupt drift", demo.NewSEA(random(0), 2), 41),
-		model("hyperplane", "rotating hyperplane, gradual drift", demo.NewHyperplane(random(1)), 56),
+		model("sea", "SEA concepts, abrupt drift", demo.NewSEA(random(0), 2), 26),
+		model("hyperplane", "rotating hyperplane, gradual drift", demo.NewHyperplane(random(1)), 41),
 		model("control", "SEA concepts, no drift", demo.NewSEA(random(2), 0), 0),
 	}
 }

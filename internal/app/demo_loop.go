@@ -33,6 +33,7 @@ type demoModel struct {
 	driftAt  int // report; 0: never
 	seed     uint64
 	sent     map[uint64]int // number of a report, by its sequence
+	alarms   []wire.Retrain // not yet heeded
 	awaited  uint64         // sequence of the report that is to be answered; 0: none
 	searchAt int            // report after which a study starts; 0: none
 	search   *demoSearch    // the study that runs; nil: none
@@ -51,6 +52,9 @@ const (
 	searchTrials   = 12
 	searchParallel = 2
 	answerTimeout  = 10 * time.Second
+	// Training takes as long as one report. By then the answer to that report is
+	// here, so that events of the one before it are too, at whatever pace.
+	trainingTakes = 1
 )
 
 func (d *demoLoop) run(ctx context.Context) error {
@@ -143,11 +147,14 @@ func (d *demoLoop) report(ctx context.Context, m *demoModel, n int) error {
 		m.trainer.Drift()
 		m.track.Drifts()
 	}
+	for len(m.alarms) > 0 && m.sent[m.alarms[0].Sequence]+trainingTakes < n {
+		d.retrain(m, n)
+	}
 	measure := m.trainer.Step()
 	m.track.Measured(measure, m.trainer.Config(), m.trainer.Version())
 	sequence, err := d.publish(ctx, demoSettings.Subjects.Metrics(m.name), demoReport{
 		Metrics: map[string]float64{demoMetric: measure.Error, "loss": measure.Loss, "accuracy": 1 - measure.BatchError},
-		Config:  m.trainer.Config().Map(), Version: fmt.Sprintf("v%d", m.trainer.Version()),
+		Config:  m.trainer.Config().Map(), Version: m.version(),
 	})
 	if err != nil {
 		return err
@@ -175,7 +182,7 @@ func (d *demoLoop) study(ctx context.Context, m *demoModel, n int) error {
 	if n != m.searchAt {
 		return nil
 	}
-	rehearsal, name := m.trainer.Rehearse(), fmt.Sprintf("after-v%d", m.trainer.Version())
+	rehearsal, name := m.trainer.Rehearse(), "after-"+m.version()
 	m.search = &demoSearch{name: name, rehearsal: rehearsal, baseline: rehearsal.Error(m.trainer.Config())}
 	m.track.Studying(name, searchTrials, m.search.baseline)
 	_, err := d.publish(ctx, demoSettings.Subjects.StudyCommand(m.name), map[string]any{"op": "start", "study": map[string]any{
@@ -232,7 +239,7 @@ func (d *demoLoop) deal(m *demoModel, output bus.Output) error {
 		if err := decode(&e); err != nil {
 			return err
 		}
-		return d.retrain(m, e)
+		return m.event(e)
 	case "retune.summary.v1":
 		var s wire.Summary
 		if err := decode(&s); err != nil {
@@ -260,25 +267,40 @@ func (m *demoModel) configured(c wire.Config) error {
 	return nil
 }
 
-// retrain heeds a retrain event.
-func (d *demoLoop) retrain(m *demoModel, e wire.Retrain) error {
-	if e.Trigger == "improved" {
-		best, err := demo.ParseConfig(e.BestTrial.Config)
-		if err != nil {
-			return err
-		}
-		m.trainer.Tune(best)
-		m.track.Tuned(*e.Value, best, m.trainer.Version())
-		m.search = nil
+// event keeps an alarm for later, and puts a better config in force.
+func (m *demoModel) event(e wire.Retrain) error {
+	if e.Trigger != "improved" {
+		m.alarms = append(m.alarms, e)
 		return nil
 	}
-	m.trainer.Retrain()
-	m.track.Alarmed(m.sent[e.Sequence], e.Reason, m.trainer.Version())
-	if m.search == nil {
-		m.searchAt = m.sent[e.Sequence] + demo.WindowBatches
+	best, err := demo.ParseConfig(e.BestTrial.Config)
+	if err != nil {
+		return err
 	}
+	m.trainer.Tune(best)
+	m.track.Tuned(*e.Value, best, m.trainer.Version())
+	m.search = nil
 	return nil
 }
+
+// retrain heeds the first alarm before report n, unless it speaks of a version
+// that was replaced meanwhile. A study follows when the window holds nothing older.
+func (d *demoLoop) retrain(m *demoModel, n int) {
+	alarm := m.alarms[0]
+	m.alarms = m.alarms[1:]
+	report := m.sent[alarm.Sequence]
+	if alarm.Version != m.version() {
+		m.track.Alarmed(report, alarm.Reason, m.version()+" has replaced that model already")
+		return
+	}
+	m.trainer.Retrain()
+	m.track.Alarmed(report, alarm.Reason, "retrained as "+m.version())
+	if at := n + demo.WindowBatches - 1; m.search == nil && at+searchTrials <= d.board.Reports {
+		m.searchAt = at
+	}
+}
+
+func (m *demoModel) version() string { return fmt.Sprintf("v%d", m.trainer.Version()) }
 
 // finished ends the study, unless an improved event is to follow.
 func (m *demoModel) finished(s wire.Summary) {

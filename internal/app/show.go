@@ -198,7 +198,7 @@ func modelRow(k wire.Key, found map[string]bus.Entry) (row ModelRow, known bool,
 }
 
 func (o Overview) print(out io.Writer) error {
-	fmt.Fprintf(out, "%d workers, %d partitions, %d models\n\n", len(o.Workers), o.Partitions, o.Known)
+	fmt.Fprintf(out, "workers: %d, partitions: %d, models: %d\n\n", len(o.Workers), o.Partitions, o.Known)
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "WORKER\tHOST\tPID\tVERSION\tSTARTED\tPARTITIONS\tLAG\tCONFIG")
 	hashes := map[string]bool{}
@@ -231,7 +231,7 @@ func (o Overview) print(out io.Writer) error {
 type ModelView struct {
 	Model     string          `json:"model"`
 	Partition int             `json:"partition"`
-	Owner     *WorkerRow      `json:"owner"` // null: no worker lives
+	Owner     string          `json:"owner"` // id of a worker; "": none lives
 	Lag       uint64          `json:"lag"`   // of the partition
 	State     json.RawMessage `json:"state"`
 	Running   json.RawMessage `json:"running_study,omitempty"`
@@ -257,8 +257,7 @@ func ShowModel(ctx context.Context, b *bus.Bus, model string, out io.Writer) err
 	}
 	for _, w := range workers {
 		if w.ID == owners[v.Partition] {
-			row := workerRow(w, owners)
-			v.Owner, v.Lag = &row, w.Lag[v.Partition]
+			v.Owner, v.Lag = w.ID, w.Lag[v.Partition]
 		}
 	}
 	if v.Studies, err = studyRows(ctx, b, model); err != nil {

@@ -45,6 +45,9 @@ func StartStudy(ctx context.Context, b *bus.Bus, o StartOptions, in io.Reader, o
 		return err
 	}
 	name := cmp.Or(file.Name, "study-"+strconv.FormatUint(sent.sequence, 10))
+	if v, err := findStudy(ctx, b, model, name); err == nil && v.State != running && !o.Wait {
+		return say(out, o.JSON, sent.reply(name), "study %s of model %s has ended (%s) and does not start again: worker study show %s %s", name, model, v.State, model, name)
+	}
 	if !o.Wait {
 		return say(out, o.JSON, sent.reply(name), "study %s of model %s is started: worker study show %s %s", name, model, model, name)
 	}
@@ -85,11 +88,11 @@ func ParseConfig(object string, pairs []string) (map[string]any, error) {
 	if object != "" {
 		tree, err := wire.DecodeTree([]byte(object), wire.JSON.ContentType())
 		if err != nil {
-			return nil, &Misuse{fmt.Errorf("--config: %w", err)}
+			return nil, &Misuse{fmt.Errorf("-c: %w", err)}
 		}
 		var ok bool
 		if config, ok = tree.(map[string]any); !ok {
-			return nil, &Misuse{fmt.Errorf("--config: %s is not an object: give one such as {\"lr\": 0.1}", object)}
+			return nil, &Misuse{fmt.Errorf("-c: %s is not an object: give one such as {\"lr\": 0.1}", object)}
 		}
 	}
 	for _, pair := range pairs {

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
@@ -42,6 +40,8 @@ func ReadStudyFile(path string, stdin io.Reader) (StudyFile, error) {
 		}
 		defer f.Close()
 		stdin = f
+	} else {
+		path = "standard input"
 	}
 	// The longest study is 512 KiB of msgpack; YAML may need more for the same.
 	text, err := io.ReadAll(io.LimitReader(stdin, 8<<20))
@@ -50,101 +50,54 @@ func ReadStudyFile(path string, stdin io.Reader) (StudyFile, error) {
 	}
 	file, err := parseStudy(text)
 	if err != nil {
-		return StudyFile{}, &Misuse{fmt.Errorf("%s:%w", path, err)}
+		return StudyFile{}, &Misuse{inFile(path, err)}
 	}
 	return file, nil
 }
 
-// parseStudy gives errors that begin with the line.
 func parseStudy(text []byte) (StudyFile, error) {
-	parsed, err := parser.ParseBytes(text, 0)
+	root, err := parseYAML(text)
 	if err != nil {
-		return StudyFile{}, atLine(err)
+		return StudyFile{}, err
+	}
+	fields, ok := root.(ast.MapNode)
+	if !ok {
+		return StudyFile{}, errors.New("is no study: give a mapping with objective, space and a bound such as max_trials")
+	}
+	for each := fields.MapRange(); each.Next(); {
+		if name := each.Key().GetToken().Value; !each.Key().IsMergeKey() && !slices.Contains(studyFields, name) {
+			return StudyFile{}, mistakeAt(each.KeyValue(), "unknown field: %s", meant(name, studyFields))
+		}
 	}
 	var tree map[string]any
-	if err := yaml.UnmarshalWithOptions(text, &tree, yaml.Strict()); err != nil {
-		return StudyFile{}, atLine(err)
+	if err := yaml.NodeToValue(root, &tree, yaml.Strict()); err != nil {
+		return StudyFile{}, asMistake(err)
 	}
-	if len(tree) == 0 || len(parsed.Docs) != 1 {
-		return StudyFile{}, errors.New("1: give one study: a map with objective, space and a bound such as max_trials")
+	file, err := checkStudy(tree)
+	if err != nil {
+		return StudyFile{}, located(root, err)
 	}
-	for name := range tree {
-		if !slices.Contains(studyFields, name) {
-			return StudyFile{}, fmt.Errorf("%d: %s is not a field of a study: those are %s", lineOf(parsed, name), name, strings.Join(studyFields, ", "))
-		}
-	}
+	return file, nil
+}
+
+// checkStudy refuses what a worker would. Errors begin with the path of a field.
+func checkStudy(tree map[string]any) (StudyFile, error) {
 	model, ok := tree["model"].(string)
-	if !ok && tree["model"] != nil || ok && wire.CheckName("model", model) != nil {
-		return StudyFile{}, fmt.Errorf("%d: model: %v is not a name: use 1 to 128 of the characters A-Z a-z 0-9 _ -", lineOf(parsed, "model"), tree["model"])
+	if !ok && tree["model"] != nil {
+		return StudyFile{}, fmt.Errorf("model: %v is not a name: quote it", tree["model"])
+	}
+	if ok {
+		if err := wire.CheckName("model", model); err != nil {
+			return StudyFile{}, err
+		}
 	}
 	delete(tree, "model")
-	name, err := checkStudy(tree)
-	if err != nil {
-		return StudyFile{}, fmt.Errorf("%d: %w", lineOf(parsed, fieldOf(err)), err)
-	}
-	return StudyFile{Model: model, Name: name, Definition: tree}, nil
-}
-
-// checkStudy refuses what a worker would.
-func checkStudy(tree map[string]any) (name string, err error) {
 	definition, err := study.Parse(tree)
+	if err == nil {
+		_, err = study.New(definition, "unnamed", 0, 0, time.Time{})
+	}
 	if err != nil {
-		return "", err
+		return StudyFile{}, errors.New(strings.TrimPrefix(err.Error(), "study."))
 	}
-	_, err = study.New(definition, "checked", 0, 0, time.Time{})
-	return definition.Name, err
-}
-
-// atLine says only what is wrong and where; the library would quote the file.
-func atLine(err error) error {
-	var at yaml.Error
-	if !errors.As(err, &at) || at.GetToken() == nil {
-		return fmt.Errorf("1: %w", err)
-	}
-	return fmt.Errorf("%d: %s", at.GetToken().Position.Line, at.GetMessage())
-}
-
-var fieldPattern = regexp.MustCompile(`^study\.([^:]+):`)
-
-// fieldOf is the path that an error of package study begins with.
-func fieldOf(err error) string {
-	if m := fieldPattern.FindStringSubmatch(err.Error()); m != nil {
-		return m[1]
-	}
-	return ""
-}
-
-var stepPattern = regexp.MustCompile(`[^.\[\]]+`)
-
-// lineOf is where the field stands, or the nearest that is there of those around it.
-func lineOf(file *ast.File, field string) int {
-	node := file.Docs[0].Body
-	line := node.GetToken().Position.Line
-	for _, step := range stepPattern.FindAllString(field, -1) {
-		if node = child(node, step, &line); node == nil {
-			break
-		}
-	}
-	return line
-}
-
-// child is the value under a name or an index, and sets its line.
-func child(node ast.Node, step string, line *int) ast.Node {
-	switch n := node.(type) {
-	case *ast.MappingNode:
-		for _, v := range n.Values {
-			if v.Key.GetToken().Value == step {
-				*line = v.Key.GetToken().Position.Line
-				return v.Value
-			}
-		}
-	case *ast.SequenceNode:
-		for i, v := range n.Values {
-			if fmt.Sprint(i) == step {
-				*line = v.GetToken().Position.Line
-				return v
-			}
-		}
-	}
-	return nil
+	return StudyFile{Model: model, Name: definition.Name, Definition: tree}, nil
 }

@@ -46,7 +46,7 @@ func (v *StudyView) head(out io.Writer, now time.Time) {
 	fmt.Fprintf(out, "%s %s by %s%s\n", goal, printable(metric), v.Strategy, v.bounds())
 	space, _ := v.Definition["space"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(space)) {
-		fmt.Fprintf(out, "  %s: %s\n", printable(name), printable(pairs(space[name], " ")))
+		fmt.Fprintf(out, "  %s: %s\n", printable(name), printable(parameterText(space[name])))
 	}
 	var counts []string
 	for _, state := range slices.Sorted(maps.Keys(v.Counts)) {
@@ -56,6 +56,26 @@ func (v *StudyView) head(out io.Writer, now time.Time) {
 	if v.Best != nil {
 		fmt.Fprintf(out, "best: %s in trial %d with %s\n", numberText(*v.Best.Value), v.Best.Number, printable(configText(v.Best.Config)))
 	}
+}
+
+// parameterText says what a parameter may be, its kind and bounds first.
+func parameterText(v any) string {
+	parameter, _ := v.(map[string]any)
+	rest := maps.Clone(parameter)
+	var text []string
+	if kind, ok := rest["type"]; ok {
+		text = append(text, fmt.Sprint(kind))
+		delete(rest, "type")
+	}
+	if rest["low"] != nil && rest["high"] != nil {
+		text = append(text, numberText(rest["low"])+" to "+numberText(rest["high"]))
+		delete(rest, "low")
+		delete(rest, "high")
+	}
+	if len(rest) > 0 {
+		text = append(text, pairs(rest, " "))
+	}
+	return strings.Join(text, " ")
 }
 
 func (v *StudyView) stateText() string {
@@ -117,15 +137,18 @@ func (v *StudyView) table(out io.Writer, limit int) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(table, "TRIAL\tSTATE\tVALUE\tATTEMPTS\tDURATION\tCONFIG")
 	for _, t := range trials {
-		value := "-"
+		value, duration := "-", "-"
 		if t.Value != nil {
 			value = numberText(*t.Value)
+		}
+		if t.DurationMS > 0 {
+			duration = shortDuration(time.Duration(t.DurationMS) * time.Millisecond)
 		}
 		config := configText(t.Config)
 		if t.Error != "" {
 			config += " (" + t.Error + ")"
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%d\t%s\t%s\n", t.Number, t.State, value, t.Attempt, shortDuration(time.Duration(t.DurationMS)*time.Millisecond), printable(config))
+		fmt.Fprintf(table, "%d\t%s\t%s\t%d\t%s\t%s\n", t.Number, t.State, value, t.Attempt, duration, printable(config))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -50,15 +50,16 @@ func RunWorker(ctx context.Context, options WorkerOptions) error {
 	if options.free == nil {
 		options.free = freeBytes
 	}
-	running, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	w := &worker{WorkerOptions: options, fail: fail}
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w := &worker{WorkerOptions: options, fail: func(err error) { cancel(failure{err}) }}
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(running) }()
 	select {
 	case err := <-ended:
 		return err
 	case <-running.Done():
+		w.Log.Info().Msg("stopping: finishing what is under way")
 	}
 	select {
 	case err := <-ended:
@@ -71,8 +72,8 @@ func RunWorker(ctx context.Context, options WorkerOptions) error {
 // worker is one RunWorker.
 type worker struct {
 	WorkerOptions
-	fail     context.CancelCauseFunc // ends the worker with an error
-	cleanups []cleanup               // last in, first out
+	fail     func(error) // ends the worker with an error
+	cleanups []cleanup   // last in, first out
 	at       Addresses
 }
 
@@ -101,8 +102,11 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	b, err := w.join(ctx)
+	if ctx.Err() != nil {
+		return why(ctx)
+	}
 	if err != nil {
-		return ended(ctx, err)
+		return err
 	}
 	config, err := w.Config.coordinator(w.Version, w.AdoptInputs)
 	if err != nil {
@@ -114,22 +118,22 @@ func (w *worker) run(ctx context.Context) error {
 		admin.setReady(loop.Ready)
 	}
 	w.greet(b)
-	return ended(ctx, loop.Run(ctx))
-}
-
-// ended is nil for a stop that was asked for, else what ended the worker.
-func ended(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	switch {
-	case cause == nil:
-		return err
-	case errors.Is(cause, context.Canceled):
-		if errors.Is(err, context.Canceled) {
-			return nil
-		}
+	if err := loop.Run(ctx); err != nil {
 		return err
 	}
-	return cause
+	return why(ctx)
+}
+
+// failure is why a worker ends that nobody asked to stop.
+type failure struct{ error }
+
+// why is the failure that ended ctx, nil if it was none.
+func why(ctx context.Context) error {
+	var f failure
+	if errors.As(context.Cause(ctx), &f) {
+		return f.error
+	}
+	return nil
 }
 
 func newRegistry() *prometheus.Registry {

@@ -23,13 +23,14 @@ type Worker struct {
 	Lag        map[int]uint64 `json:"lag"` // per owned partition: inputs not yet applied
 }
 
-// Membership keeps one worker's key alive and tells who else lives.
-type Membership struct {
+// membership keeps one worker's key alive and tells who else lives.
+type membership struct {
 	bus     *Bus
 	self    func() Worker
 	changed func([]Worker)
 
 	members map[string]seenWorker
+	echo    time.Time // when the watch last showed the own key
 }
 
 type seenWorker struct {
@@ -42,10 +43,7 @@ type seenWorker struct {
 // goes. self is asked before every renewal. It runs until ctx ends and then takes
 // the key away, so that the others need not wait for the lease.
 func (b *Bus) Join(ctx context.Context, self func() Worker, changed func([]Worker)) error {
-	m := &Membership{bus: b, self: self, changed: changed, members: map[string]seenWorker{}}
-	if err := m.renew(ctx); err != nil {
-		return err
-	}
+	m := &membership{bus: b, self: self, changed: changed, members: map[string]seenWorker{}}
 	for ctx.Err() == nil {
 		if err := m.follow(ctx); err != nil && ctx.Err() == nil {
 			b.log.Warn().Err(err).Msg("list of workers: starting over")
@@ -59,8 +57,12 @@ func (b *Bus) Join(ctx context.Context, self func() Worker, changed func([]Worke
 }
 
 // follow watches the bucket and renews the own key until something breaks. The
-// first list is given once all present keys were seen.
-func (m *Membership) follow(ctx context.Context) error {
+// first list is given once all present keys were seen. It renews first, which
+// makes the bucket if it is gone.
+func (m *membership) follow(ctx context.Context) error {
+	if err := m.renew(ctx); err != nil {
+		return err
+	}
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	kv, err := m.bus.js.KeyValue(wctx, m.bus.set.Subjects.WorkersBucket())
@@ -72,9 +74,10 @@ func (m *Membership) follow(ctx context.Context) error {
 		return fmt.Errorf("watch workers: %w", err)
 	}
 	defer func() { _ = watch.Stop() }()
-	ticker := time.NewTicker(m.bus.set.Lease / 5)
+	ticker := time.NewTicker(m.bus.set.Lease / 50)
 	defer ticker.Stop()
-	complete, last := false, time.Now()
+	complete, last, renewed := false, time.Now(), time.Now()
+	m.echo = last
 	for {
 		changed := false
 		select {
@@ -92,8 +95,16 @@ func (m *Membership) follow(ctx context.Context) error {
 				m.forgive() // we slept, not they
 			}
 			last = time.Now()
-			if err := m.renew(ctx); err != nil {
-				return err
+			if time.Since(m.echo) > m.bus.set.Lease/2 {
+				// The bucket was made anew, by another worker: a watch of the old
+				// one waits for sequences that are far away.
+				return errors.New("the watch does not show our own key")
+			}
+			if time.Since(renewed) >= m.bus.set.Lease/5 {
+				renewed = last
+				if err := m.renew(ctx); err != nil {
+					return err
+				}
 			}
 			changed = m.expire()
 		case <-ctx.Done():
@@ -106,28 +117,34 @@ func (m *Membership) follow(ctx context.Context) error {
 }
 
 // renew writes the own key; a bucket that is gone (it lives in memory) is made anew.
-func (m *Membership) renew(ctx context.Context) error {
+func (m *membership) renew(ctx context.Context) error {
 	w := m.self()
 	body, err := json.Marshal(w)
 	if err != nil {
 		return fmt.Errorf("announce: %w", err)
 	}
 	m.members[w.ID] = seenWorker{w, time.Now()}
-	rctx, cancel := context.WithTimeout(ctx, max(time.Second, m.bus.set.Lease/2))
-	defer cancel()
-	_, err = m.bus.js.Publish(rctx, "$KV."+m.bus.set.Subjects.WorkersBucket()+"."+w.ID, body)
-	if err == nil {
-		return nil
-	}
+	subject := "$KV." + m.bus.set.Subjects.WorkersBucket() + "." + w.ID
+	err = m.publish(ctx, subject, body)
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		if made := m.bus.createWorkersBucket(ctx); made != nil {
-			return made
+		if err = m.bus.createWorkersBucket(ctx); err == nil {
+			err = m.publish(ctx, subject, body)
 		}
 	}
-	return fmt.Errorf("announce: %w", err)
+	if err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	return nil
 }
 
-func (m *Membership) see(e jetstream.KeyValueEntry) (changed bool) {
+func (m *membership) publish(ctx context.Context, subject string, body []byte) error {
+	rctx, cancel := context.WithTimeout(ctx, max(time.Second, m.bus.set.Lease/2))
+	defer cancel()
+	_, err := m.bus.js.Publish(rctx, subject, body)
+	return err
+}
+
+func (m *membership) see(e jetstream.KeyValueEntry) (changed bool) {
 	_, known := m.members[e.Key()]
 	if e.Operation() != jetstream.KeyValuePut {
 		if e.Key() == m.self().ID {
@@ -140,16 +157,19 @@ func (m *Membership) see(e jetstream.KeyValueEntry) (changed bool) {
 	if err := json.Unmarshal(e.Value(), &w); err != nil || w.ID != e.Key() {
 		return false
 	}
+	if w.ID == m.self().ID {
+		m.echo = time.Now()
+	}
 	m.members[w.ID] = seenWorker{w, time.Now()}
 	return !known
 }
 
 // expire drops those not heard of for a lease, even where the server, restarted,
 // has forgotten them.
-func (m *Membership) expire() (changed bool) {
+func (m *membership) expire() (changed bool) {
 	self := m.self().ID
 	for id, w := range m.members {
-		if id != self && time.Since(w.seen) > m.bus.set.Lease+m.bus.set.Lease/10 {
+		if id != self && time.Since(w.seen) > m.bus.set.Lease+m.bus.set.Lease/50 {
 			delete(m.members, id)
 			changed = true
 		}
@@ -157,14 +177,15 @@ func (m *Membership) expire() (changed bool) {
 	return changed
 }
 
-func (m *Membership) forgive() {
+func (m *membership) forgive() {
+	m.echo = time.Now()
 	for id, w := range m.members {
 		w.seen = time.Now()
 		m.members[id] = w
 	}
 }
 
-func (m *Membership) list() []Worker {
+func (m *membership) list() []Worker {
 	all := make([]Worker, 0, len(m.members))
 	for _, w := range m.members {
 		all = append(all, w.Worker)
@@ -173,7 +194,7 @@ func (m *Membership) list() []Worker {
 	return all
 }
 
-func (m *Membership) leave() error {
+func (m *membership) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	kv, err := m.bus.js.KeyValue(ctx, m.bus.set.Subjects.WorkersBucket())

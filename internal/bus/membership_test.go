@@ -190,32 +190,51 @@ func TestMembershipPause(t *testing.T) {
 	}
 }
 
-// TestMembershipSurvivesRestart restarts the only server: the bucket, which lives
-// in memory, is gone. Before it, many renewals were made, so that the sequences of
-// the new bucket are far behind those of the old.
-func TestMembershipSurvivesRestart(t *testing.T) {
+// TestMembershipSurvivesItsBucket loses the bucket, which lives in memory, by a
+// restart of the only server or by an operator's hand. Before, many renewals were
+// made: the sequences of the new bucket are far behind those of the old.
+func TestMembershipSurvivesItsBucket(t *testing.T) {
 	t.Parallel()
-	dir, port := t.TempDir(), freePort(t)
-	start := func() *server.Server {
-		return bustest.Server(t, func(o *server.Options) { o.StoreDir, o.Port = dir, port })
-	}
-	srv := start()
-	b := join(t, srv.ClientURL())
+	t.Run("restart", func(t *testing.T) {
+		t.Parallel()
+		dir, port := t.TempDir(), freePort(t)
+		start := func() *server.Server {
+			return bustest.Server(t, func(o *server.Options) { o.StoreDir, o.Port = dir, port })
+		}
+		srv := start()
+		loseWorkers(t, join(t, srv.ClientURL()), func(*testBundle) {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+			start()
+		})
+	})
+	t.Run("recreated", func(t *testing.T) {
+		t.Parallel()
+		loseWorkers(t, setup(t), func(b *testBundle) {
+			if err := b.js.DeleteKeyValue(t.Context(), b.set.Subjects.WorkersBucket()); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.bus.Provision(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+}
+
+func loseWorkers(t *testing.T, b *testBundle, lose func(*testBundle)) {
 	one, two := member1(t, bustest.Open(t, b.url, b.set), "one"), member1(t, bustest.Open(t, b.url, b.set), "two")
 	everybodySees(t, 5*time.Second, "one two", one, two)
 	kv := must(b.js.KeyValue(t.Context(), b.set.Subjects.WorkersBucket()))
 	for range 1000 {
 		must(kv.Put(t.Context(), "filler", []byte("{}")))
 	}
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	start()
-	bustest.Eventually(t, 10*time.Second, "the bucket is made anew", func() bool {
+	lose(b)
+	bustest.Eventually(t, 20*time.Second, "the bucket is made anew", func() bool {
 		_, err := b.js.KeyValue(t.Context(), b.set.Subjects.WorkersBucket())
 		return err == nil
 	})
 	three := member1(t, bustest.Open(t, b.url, b.set), "three")
-	everybodySees(t, 15*time.Second, "one three two", one, two, three)
+	everybodySees(t, 20*time.Second, "one three two", one, two, three)
 	// And so it stays: nobody drops those whose renewals it does not hear.
 	time.Sleep(b.set.Lease * 3 / 2)
 	everybodySees(t, time.Second, "one three two", one, two, three)

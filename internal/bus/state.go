@@ -267,14 +267,24 @@ func (b *Bus) drop(stream, consumer string) {
 // Purge removes what the bucket holds under the pattern, up to and with the
 // revision: keys written after it stay.
 func (b *Bus) Purge(ctx context.Context, pattern string, revision uint64) error {
+	return b.purge(ctx, b.set.Subjects.KeySubject(pattern), revision)
+}
+
+// PurgeTrials removes the configs of a model's trials, up to and with the
+// revision: agents to come would be given them.
+func (b *Bus) PurgeTrials(ctx context.Context, model string, revision uint64) error {
+	return b.purge(ctx, b.set.Subjects.TrialConfigs(model), revision)
+}
+
+func (b *Bus) purge(ctx context.Context, subject string, revision uint64) error {
 	rctx, cancel := request(ctx)
 	defer cancel()
 	stream, err := b.js.Stream(rctx, b.set.Subjects.BucketStream())
 	if err != nil {
-		return fmt.Errorf("purge %s: %w", pattern, err)
+		return fmt.Errorf("purge %s: %w", subject, err)
 	}
-	if err := stream.Purge(rctx, jetstream.WithPurgeSubject(b.set.Subjects.KeySubject(pattern)), jetstream.WithPurgeSequence(revision+1)); err != nil {
-		return fmt.Errorf("purge %s: %w", pattern, err)
+	if err := stream.Purge(rctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(revision+1)); err != nil {
+		return fmt.Errorf("purge %s: %w", subject, err)
 	}
 	return nil
 }

@@ -170,8 +170,8 @@ func (s *step) apply(m *model, d *decoded) error {
 
 // prepare makes room for what the input may lead to. Before a model is forgotten
 // its state is written, so that a replay does not apply older inputs to what is
-// left, and its studies and trials are purged: only keys that are older than the
-// fence, so a worker that has lost the partition deletes nothing new.
+// left, and its studies and trials are purged: only what is older than the fence,
+// so a worker that has lost the partition deletes nothing new.
 func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 	if d.command.Op != "forget" {
 		return p.makeRoom(ctx, m.study != nil || d.kind == wire.KindStudy)
@@ -189,6 +189,9 @@ func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 		if err := p.bus.Purge(ctx, keys, p.fence); err != nil {
 			return err
 		}
+	}
+	if err := p.bus.PurgeTrials(ctx, m.id, p.fence); err != nil {
+		return err
 	}
 	m.broken, m.runs = nil, true
 	return nil
@@ -222,6 +225,7 @@ func (p *partition) accept(m *model, s *step, before int) {
 	if !s.changed {
 		return
 	}
+	p.schedule(m)
 	if !m.dirty {
 		if !m.stored {
 			p.fresh++

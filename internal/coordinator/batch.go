@@ -11,8 +11,9 @@ import (
 )
 
 // largestStep bounds the messages that one input or tick can lead to: 256 trials
-// stopped with their records, or 128 timed out and replaced, and some keys.
-const largestStep = 600
+// stopped with their records, or 128 timed out and replaced (256 outputs) with the
+// records of those new and of all 256 that were open, and some keys.
+const largestStep = 700
 
 // batch is what is decided and not yet committed. An output implies the state it
 // came with: all that changed of its model goes into the same commit.
@@ -67,7 +68,6 @@ func (p *partition) commit(ctx context.Context) error {
 			p.fresh--
 		}
 		m.written()
-		p.schedule(m)
 	}
 	p.committed()
 	return nil

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,11 +32,15 @@ type testBundle struct {
 	config Config
 }
 
-func setup(t *testing.T) *testBundle {
+func setup(t *testing.T, change ...func(*testBundle)) *testBundle {
 	t.Helper()
 	srv := bustest.Server(t)
 	nc, js := bustest.Client(t, srv.ClientURL())
 	b := &testBundle{t: t, srv: srv, nc: nc, js: js, set: bustest.Settings(), config: testConfig()}
+	b.set.Partitions = 1
+	for _, f := range change {
+		f(b)
+	}
 	bustest.Open(t, srv.ClientURL(), b.set)
 	return b
 }
@@ -49,26 +56,52 @@ func testConfig() Config {
 	}
 }
 
-// worker runs one until the test ends or stop is called.
-func (b *testBundle) worker() (stop func()) {
+// running is a worker at work.
+type running struct {
+	t      *testing.T
+	bus    *bus.Bus
+	cancel context.CancelFunc
+	done   chan error
+	once   sync.Once
+	err    error
+}
+
+// worker runs one until the test ends, or it is stopped, or it crashes.
+func (b *testBundle) worker() *running {
 	b.t.Helper()
-	w := New(bustest.Open(b.t, b.srv.ClientURL(), b.set), b.config, NewMetrics(prometheus.NewRegistry()), bustest.Logger(b.t))
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
+	r := &running{t: b.t, bus: bustest.Open(b.t, b.srv.ClientURL(), b.set), done: make(chan error, 1)}
+	w := New(r.bus, b.config, NewMetrics(prometheus.NewRegistry()), bustest.Logger(b.t))
+	var ctx context.Context
+	ctx, r.cancel = context.WithCancel(context.Background())
+	go func() { r.done <- w.Run(ctx) }()
+	b.t.Cleanup(func() { r.wait() })
+	return r
+}
+
+func (r *running) wait() error {
+	r.once.Do(func() {
+		r.cancel()
+		select {
+		case r.err = <-r.done:
+		case <-time.After(20 * time.Second):
+			r.t.Error("the worker did not stop within 20 s")
 		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			b.t.Errorf("worker: %v", err)
-		}
+	})
+	return r.err
+}
+
+// stop hands over as on SIGTERM.
+func (r *running) stop() {
+	r.t.Helper()
+	if err := r.wait(); err != nil {
+		r.t.Errorf("worker: %v", err)
 	}
-	b.t.Cleanup(stop)
-	return stop
+}
+
+// crash takes the connection away first, so that nothing is written any more.
+func (r *running) crash() {
+	r.bus.Close()
+	_ = r.wait()
 }
 
 // report publishes a report as JSON and returns its sequence.
@@ -113,6 +146,69 @@ func (b *testBundle) next(sub *nats.Subscription) (*nats.Msg, map[string]any) {
 	var body map[string]any
 	_ = json.Unmarshal(m.Data, &body)
 	return m, body
+}
+
+// none makes sure that no message has come, once all that was published is applied.
+func (b *testBundle) none(sub *nats.Subscription) {
+	b.t.Helper()
+	if m, err := sub.NextMsg(50 * time.Millisecond); err == nil {
+		b.t.Errorf("unexpected: %s %v %s", m.Subject, m.Header, m.Data)
+	}
+}
+
+// drain returns all that has come.
+func (b *testBundle) drain(sub *nats.Subscription) (all []*nats.Msg) {
+	for {
+		m, err := sub.NextMsg(100 * time.Millisecond)
+		if err != nil {
+			return all
+		}
+		all = append(all, m)
+	}
+}
+
+// settle waits until all inputs are applied and written. Only with one partition.
+func (b *testBundle) settle() {
+	b.t.Helper()
+	stream := must(b.js.Stream(b.t.Context(), b.set.Subjects.InputStream()))
+	end := stream.CachedInfo().State.LastSeq
+	bustest.Eventually(b.t, 20*time.Second, "all inputs are written", func() bool { return b.offset().Sequence >= end })
+}
+
+func (b *testBundle) offset() (o offsetRecord) {
+	b.read(wire.OffsetKey(0), &o)
+	return o
+}
+
+func (b *testBundle) model(id string) (r record) {
+	b.read(wire.ModelKey(0, id), &r)
+	return r
+}
+
+// read decodes a key of the bucket and tells whether it is there.
+func (b *testBundle) read(key string, v any) bool {
+	b.t.Helper()
+	e, err := b.kv().Get(b.t.Context(), key)
+	if err != nil {
+		return false
+	}
+	if err := wire.UnmarshalState(e.Value(), v); err != nil {
+		b.t.Fatal(err)
+	}
+	return true
+}
+
+func (b *testBundle) kv() jetstream.KeyValue {
+	return must(b.js.KeyValue(b.t.Context(), b.set.Subjects.Bucket()))
+}
+
+func (b *testBundle) keys(pattern string) []string {
+	b.t.Helper()
+	info, err := must(b.js.Stream(b.t.Context(), b.set.Subjects.BucketStream())).Info(b.t.Context(), jetstream.WithSubjectFilter(pattern))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(info.State.Subjects))
 }
 
 func TestALiveReportIsAnswered(t *testing.T) {

@@ -259,9 +259,9 @@ func (p *partition) housekeep(ctx context.Context, idle bool) error {
 			return err
 		}
 	}
-	if idle && now.Sub(p.ticked) >= tickEvery {
+	if now.Sub(p.ticked) >= tickEvery {
 		p.ticked = now
-		if err := p.tick(ctx); err != nil {
+		if err := p.tick(ctx, idle); err != nil {
 			return err
 		}
 	}
@@ -322,18 +322,22 @@ func (p *partition) evict() {
 	}
 }
 
-// tick lets time pass for the models that wait for it, at the server's time of a
-// moment at which nothing was left to read: reports that wait are not overtaken.
-func (p *partition) tick(ctx context.Context) error {
-	if !p.anyDue(p.bus.Now()) {
-		return nil
+// tick lets time pass for the models that wait for it, so that reports that wait
+// are not overtaken: up to the server's time of a moment at which nothing was left
+// to read, or, in a partition that never gets that far, up to its last input.
+func (p *partition) tick(ctx context.Context, idle bool) error {
+	now := p.applied.Time
+	if idle && p.anyDue(p.bus.Now()) {
+		at, err := p.position(ctx)
+		if err != nil {
+			return err
+		}
+		if at.CaughtUp {
+			now = at.Time
+		}
 	}
-	at, err := p.position(ctx)
-	if err != nil || !at.CaughtUp {
-		return err
-	}
-	for _, id := range p.dueBy(at.Time) {
-		if err := p.tickModel(ctx, id, at.Time); err != nil {
+	for _, id := range p.dueBy(now) {
+		if err := p.tickModel(ctx, id, now); err != nil {
 			return err
 		}
 	}

@@ -75,6 +75,7 @@ func (p *partition) admit(ctx context.Context, id string, found map[string]bus.E
 	}
 	if err != nil {
 		m = newModel(id, policy)
+		m.stored = found[wire.ModelKey(p.number, id)].Value != nil
 		m.broken = fmt.Errorf("the stored state of model %s cannot be read: %w: send a forget command to start it afresh", id, err)
 		p.log.Error().Err(err).Str("model", id).Msg("the stored state of a model cannot be read")
 	}
@@ -126,17 +127,32 @@ type trialRecord struct {
 	Trial  study.Trial `msgpack:"trial"`
 }
 
+// learn notes what became of a study. Where that cannot be read, the inputs that
+// speak of the study become dead letters.
 func (p *partition) learn(s studyName, body []byte) error {
 	var r finishedRecord
 	if body != nil {
-		if err := decodeState(body, &r, &r.Schema); err != nil {
+		err := decodeState(body, &r, &r.Schema)
+		if errors.Is(err, errNewerSchema) {
 			return fmt.Errorf("study %s of model %s: %w", s.study, s.model, err)
+		}
+		if err != nil {
+			p.refuse(s, fmt.Errorf("what is stored of study %s of model %s cannot be read: %w: use another name, or send a forget command", s.study, s.model, err))
+			return nil
 		}
 	}
 	if m := p.models[s.model]; m != nil {
 		m.know(s.study, r.Finished)
 	}
 	return nil
+}
+
+func (p *partition) refuse(s studyName, why error) {
+	for i := range p.chunk {
+		if d := &p.chunk[i]; d.err == nil && d.model == s.model && d.study() == s.study {
+			d.err = why
+		}
+	}
 }
 
 // stateWrites encodes what of a model changed since it was written.

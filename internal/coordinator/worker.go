@@ -27,6 +27,7 @@ type Worker struct {
 
 	mu     sync.Mutex
 	joined bool
+	ended  bool // nothing is started any more
 	served map[int]*tenancy
 	warned map[string]bool // workers of another config
 }
@@ -146,6 +147,9 @@ func (w *Worker) assign(workers []bus.Worker) {
 	w.log.Info().Int("workers", len(workers)).Int("partitions", len(mine)).Msg("partitions shared out")
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
 	w.joined = true
 	for p, t := range w.served {
 		if !mine[p] {
@@ -209,7 +213,7 @@ func (w *Worker) compare(other bus.Worker) {
 func (w *Worker) stopAll() {
 	w.mu.Lock()
 	tenancies := w.served
-	w.served = map[int]*tenancy{}
+	w.served, w.ended = map[int]*tenancy{}, true
 	w.mu.Unlock()
 	for _, t := range tenancies {
 		t.cancel()

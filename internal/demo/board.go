@@ -54,6 +54,7 @@ type Study struct {
 func (b *Board) Add(model, about string, config Config) *Track {
 	t := &Track{Model: model, About: about, First: config, Config: config, Version: 1, board: b}
 	b.Models = append(b.Models, t)
+	t.sayAt(1, "starts with learning_rate %.2g, l2 %.2g on %s", config.LearningRate, config.L2, about)
 	return t
 }
 
@@ -66,8 +67,10 @@ func (b *Board) Report() int {
 	return n
 }
 
-func (t *Track) say(format string, args ...any) {
-	t.board.News = append(t.board.News, News{max(1, len(t.Points)), t.Model, fmt.Sprintf(format, args...)})
+func (t *Track) say(format string, args ...any) { t.sayAt(len(t.Points), format, args...) }
+
+func (t *Track) sayAt(report int, format string, args ...any) {
+	t.board.News = append(t.board.News, News{report, t.Model, fmt.Sprintf(format, args...)})
 }
 
 // Measured notes a report, which was made under this config.
@@ -76,7 +79,7 @@ func (t *Track) Measured(m Measure, config Config, version int) {
 	t.Config, t.Version = config, version
 	if t.TunedAt > 0 && len(t.Points) == t.TunedAt+WindowBatches-1 {
 		before, since := t.mean(t.TunedAt-WindowBatches, t.TunedAt-1), t.mean(t.TunedAt, len(t.Points))
-		t.say("tuned config: %s wrong in the %d reports since, %s in the %d before", percent(since), WindowBatches, percent(before), WindowBatches)
+		t.say("the tuned config: %s wrong in %d reports, %s in the %d before", percent(since), WindowBatches, percent(before), WindowBatches)
 	}
 }
 
@@ -91,19 +94,21 @@ func (t *Track) Considered(taken bool) {
 // Drifts notes that the next report is the first of a changing concept.
 func (t *Track) Drifts() {
 	t.DriftAt = len(t.Points) + 1
-	t.board.News = append(t.board.News, News{t.DriftAt, t.Model, "the concept begins to drift; nobody tells the worker"})
+	settled := t.mean(t.DriftAt-WindowBatches, t.DriftAt-1)
+	t.sayAt(t.DriftAt-1, "%d of %d live configs taken: %s wrong, learning_rate %.2g", t.Taken, t.Proposed, percent(settled), t.Config.LearningRate)
+	t.sayAt(t.DriftAt, "drift begins; nobody tells the worker")
 }
 
-// Alarmed notes a retrain event and the version that the trainer makes of it.
-func (t *Track) Alarmed(report int, reason string, version int) {
+// Alarmed notes a retrain event that a report caused, and what the trainer did.
+func (t *Track) Alarmed(report int, reason, heeded string) {
 	a := Alarm{Report: report, Reason: reason, False: t.DriftAt == 0 || report < t.DriftAt}
 	t.Alarms = append(t.Alarms, a)
-	t.Version = version
-	when := "a false alarm, nothing has drifted"
+	when := "a false alarm, as nothing drifts"
 	if !a.False {
 		when = plural(t.delay(a), "report") + " into the drift"
 	}
-	t.say("retrain event, %s: %s; retrained as v%d", when, reason, version)
+	t.sayAt(report, "retrain event: %s", reason)
+	t.sayAt(report, "that is %s; %s", when, heeded)
 }
 
 // delay counts the reports from the drift to the alarm, both included.
@@ -112,7 +117,7 @@ func (t *Track) delay(a Alarm) int { return a.Report - t.DriftAt + 1 }
 // Studying notes that a study starts.
 func (t *Track) Studying(name string, trials int, baseline float64) {
 	t.Study = &Study{Name: name, Trials: trials, Baseline: baseline, Best: 1}
-	t.say("study %s starts: %d trials on the latest %d batches; the config in force has %s wrong there", name, trials, WindowBatches, percent(baseline))
+	t.say("study %s: %d trials on the latest %d batches, to beat %s", name, trials, WindowBatches, percent(baseline))
 }
 
 // Tried notes the result of a trial.
@@ -124,14 +129,14 @@ func (t *Track) Tried(wrong float64) {
 // Kept notes that a study found nothing better.
 func (t *Track) Kept(best float64) {
 	t.Study.Finished, t.Study.Best = true, best
-	t.say("study %s finished: %s wrong at best against %s, so the config stays", t.Study.Name, percent(best), percent(t.Study.Baseline))
+	t.say("study %s ends: %s at best, not below %s: config stays", t.Study.Name, percent(best), percent(t.Study.Baseline))
 }
 
 // Tuned notes that a study found a better config, now in force.
 func (t *Track) Tuned(best float64, config Config, version int) {
 	t.Study.Finished, t.Study.Best = true, best
-	t.say("study %s finished, improved event: %s wrong instead of %s", t.Study.Name, percent(best), percent(t.Study.Baseline))
-	t.say("its config is put in force as v%d: learning_rate %.2g (was %.2g), l2 %.2g (was %.2g)", version, config.LearningRate, t.Config.LearningRate, config.L2, t.Config.L2)
+	t.say("study %s ends, improved event: %s wrong instead of %s", t.Study.Name, percent(best), percent(t.Study.Baseline))
+	t.say("now v%d: learning_rate %.2g → %.2g, l2 %.1g → %.1g", version, t.Config.LearningRate, config.LearningRate, t.Config.L2, config.L2)
 	t.Config, t.Version, t.TunedAt = config, version, len(t.Points)+1
 }
 

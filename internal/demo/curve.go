@@ -35,6 +35,19 @@ func (t *Track) columns(width int) []column {
 	return columns
 }
 
+// scale is what the bottom and the top of the curve stand for. Half of the least
+// value at the bottom leaves more of the height to what changes.
+func (t *Track) scale() (bottom, top float64) {
+	if len(t.Points) == 0 {
+		return 0, 1
+	}
+	bottom = t.Points[0].Error
+	for _, m := range t.Points {
+		bottom, top = min(bottom, m.Error), max(top, m.Error)
+	}
+	return bottom / 2, top
+}
+
 // columnOf and reportAt convert between reports, from 1, and columns, from 0.
 func columnOf(report, width, reports int) int { return min((report-1)*width/reports, width-1) }
 
@@ -51,16 +64,15 @@ func (t *Track) phase(report int) string {
 	return red
 }
 
-// curve draws the columns over some rows, the top one first. The greatest value
-// of all fills the height.
-func curve(columns []column, rows int, greatest float64, paint painter) []string {
+// curve draws the columns over some rows, the top one first.
+func curve(columns []column, rows int, bottom, top float64, paint painter) []string {
 	drawn := make([]string, rows)
 	for r := range drawn {
 		var line strings.Builder
 		for _, c := range columns {
 			height := 0
-			if c.value >= 0 && greatest > 0 {
-				height = max(1, int(c.value/greatest*float64(8*rows)+0.5))
+			if c.value >= 0 && top > bottom {
+				height = max(1, int((c.value-bottom)/(top-bottom)*float64(8*rows)+0.5))
 			}
 			eighths := min(max(height-8*(rows-1-r), 0), 8)
 			line.WriteString(paint.style(c.style, string(levels[eighths])))

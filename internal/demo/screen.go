@@ -89,44 +89,38 @@ func (s *screen) head(b *Board, width int) []string {
 	room := min(30, width-utf8.RuneCountInString(title))
 	done := max(0, room*b.Report()/max(1, b.Reports))
 	bar := s.paint.style(cyan, strings.Repeat("━", done)) + s.paint.style(faint, strings.Repeat("─", max(0, room-done)))
-	legend := "wrong predictions over time   " + s.paint.style(yellow, "▲") + " drift begins   " +
-		s.paint.style(red, "◆") + " retrain event   " + s.paint.style(green, "★") + " tuned by a study"
+	legend := "wrong predictions   " + s.paint.style(yellow, "▲") + " drift begins  " +
+		s.paint.style(red, "◆") + " retrain event  " + s.paint.style(green, "★") + " tuned by a study"
 	return []string{s.paint.style(bold, title) + bar, legend}
 }
 
 // model draws one model: its name, curve, marks and config.
 func (s *screen) model(t *Track, width, curveRows int) []string {
 	columns := t.columns(min(width-axisWidth-1, t.board.Reports))
-	greatest, latest := 0.0, "-"
-	for _, m := range t.Points {
-		greatest = max(greatest, m.Error)
-		latest = percent(m.Error)
+	latest := "-"
+	if n := len(t.Points); n > 0 {
+		latest = percent(t.Points[n-1].Error)
 	}
 	rows := []string{fmt.Sprintf("%s %s   %s wrong · v%d", s.paint.style(bold, t.Model), s.paint.style(faint, t.About), latest, t.Version)}
-	for i, line := range curve(columns, curveRows, greatest, s.paint) {
-		label := ""
-		if i == 0 && greatest > 0 {
-			label = fmt.Sprintf("%.0f%%", 100*greatest)
-		}
-		rows = append(rows, s.paint.style(faint, fmt.Sprintf("%*s", axisWidth-1, label))+s.paint.style(faint, "│")+" "+line)
+	bottom, top := t.scale()
+	labels := make([]string, curveRows)
+	labels[curveRows-1] = fmt.Sprintf("%.0f%%", 100*bottom)
+	labels[0] = fmt.Sprintf("%.0f%%", 100*top)
+	for i, line := range curve(columns, curveRows, bottom, top, s.paint) {
+		rows = append(rows, s.paint.style(faint, fmt.Sprintf("%*s│", axisWidth-1, labels[i]))+" "+line)
 	}
 	return append(rows, strings.Repeat(" ", axisWidth+1)+t.marks(len(columns), s.paint), "  "+s.config(t))
 }
 
 func (s *screen) config(t *Track) string {
-	text := fmt.Sprintf("learning_rate %.2g · l2 %.1g · live: %d of %d taken", t.Config.LearningRate, t.Config.L2, t.Taken, t.Proposed)
+	text := fmt.Sprintf("learning_rate %.2g · l2 %.1g · live %d/%d taken", t.Config.LearningRate, t.Config.L2, t.Taken, t.Proposed)
 	if t.Study == nil {
 		return text
 	}
-	progress := fmt.Sprintf(" · study: %d of %d, ", t.Study.Done, t.Study.Trials)
-	if t.Study.Done == 0 {
-		return text + s.paint.style(yellow, progress+percent(t.Study.Baseline))
-	}
-	style := yellow
 	if t.Study.Finished {
-		style = green
+		return text + s.paint.style(green, " · study "+percent(t.Study.Baseline)+" → "+percent(t.Study.Best))
 	}
-	return text + s.paint.style(style, progress+percent(t.Study.Baseline)+" → "+percent(t.Study.Best))
+	return text + s.paint.style(yellow, fmt.Sprintf(" · study: trial %d of %d", t.Study.Done, t.Study.Trials))
 }
 
 // news shows the latest, which also fill the rows that are not there yet.

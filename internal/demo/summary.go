@@ -70,12 +70,12 @@ func (t *Track) outcome() Outcome {
 func (s Summary) Write(w io.Writer) error {
 	var text strings.Builder
 	row := func(label string, cell func(Outcome) string) {
-		fmt.Fprintf(&text, "  %-34s", label)
+		line := fmt.Sprintf("  %-33s", label)
 		for _, o := range s.Models {
 			c := cell(o)
-			text.WriteString(c + strings.Repeat(" ", max(1, 15-utf8.RuneCountInString(c))))
+			line += c + strings.Repeat(" ", max(1, 16-utf8.RuneCountInString(c)))
 		}
-		text.WriteString("\n")
+		text.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	drifted := func(value func(Outcome) string) func(Outcome) string {
 		return func(o Outcome) string {
@@ -86,8 +86,13 @@ func (s Summary) Write(w io.Writer) error {
 		}
 	}
 	row("", func(o Outcome) string { return o.Model })
-	row("the drift began with report", drifted(func(o Outcome) string { return fmt.Sprint(o.DriftAt) }))
-	row("retrain event", Outcome.alarm)
+	row("the drift began with report", func(o Outcome) string {
+		if o.DriftAt == 0 {
+			return "never"
+		}
+		return fmt.Sprint(o.DriftAt)
+	})
+	row("retrain event within", Outcome.alarm)
 	row("false alarms", func(o Outcome) string { return o.falseAlarms() })
 	row("wrong before the drift", drifted(func(o Outcome) string { return percent(o.ErrorBefore) }))
 	row("wrong at worst after it", drifted(func(o Outcome) string { return percent(o.ErrorWorst) }))
@@ -95,7 +100,7 @@ func (s Summary) Write(w io.Writer) error {
 	row("wrong from the drift to the end", drifted(func(o Outcome) string { return percent(o.ErrorSince) }))
 	row("  the same, left alone", drifted(func(o Outcome) string { return percent(o.ErrorAlone) }))
 	row("live configs taken", func(o Outcome) string { return fmt.Sprintf("%d of %d", o.Taken, o.Proposed) })
-	row("study: wrong before -> after", Outcome.study)
+	row("study: wrong before → after", Outcome.study)
 	text.WriteString("\n" + s.verdict() + "\n")
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -104,13 +109,13 @@ func (s Summary) Write(w io.Writer) error {
 func (o Outcome) alarm() string {
 	switch {
 	case o.DriftAt == 0 && len(o.Alarms) == 0:
-		return "none, rightly"
+		return "none"
 	case o.DriftAt == 0:
 		return "-"
 	case o.Delay == 0:
 		return "missed"
 	}
-	return "in report " + fmt.Sprint(o.DriftAt+o.Delay-1)
+	return plural(o.Delay, "report")
 }
 
 func (o Outcome) falseAlarms() string {
@@ -127,7 +132,7 @@ func (o Outcome) study() string {
 	if o.Study == nil || !o.Study.Finished {
 		return "-"
 	}
-	return percent(o.Study.Baseline) + " -> " + percent(o.Study.Best)
+	return percent(o.Study.Baseline) + " → " + percent(o.Study.Best)
 }
 
 // verdict says the same in sentences.
@@ -142,19 +147,13 @@ func (s Summary) verdict() string {
 func (o Outcome) sentence() string {
 	switch {
 	case o.DriftAt == 0 && len(o.Alarms) == 0:
-		return "its concept never changed, and it never alarmed."
+		return "it never drifted, and the worker never asked for a retraining."
 	case o.DriftAt == 0:
 		return plural(len(o.Alarms), "false alarm") + ": its concept never changed."
 	case o.Delay == 0:
 		return "its drift was not noticed."
 	}
-	return fmt.Sprintf("the %s report of the drift raised the retrain event. From the drift on, retrained and\n    tuned, it was wrong in %s; the same model, left alone, in %s.", ordinal(o.Delay), percent(o.ErrorSince), percent(o.ErrorAlone))
-}
-
-func ordinal(n int) string {
-	suffix := "th"
-	if n%100 < 11 || n%100 > 13 {
-		suffix = []string{"th", "st", "nd", "rd", "th", "th", "th", "th", "th", "th"}[n%10]
-	}
-	return fmt.Sprint(n) + suffix
+	return fmt.Sprintf("%s into the drift the worker asked for a retraining.\n"+
+		"    From the drift on %s of its predictions were wrong; left alone, %s.",
+		plural(o.Delay, "report"), percent(o.ErrorSince), percent(o.ErrorAlone))
 }

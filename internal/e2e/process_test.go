@@ -196,7 +196,7 @@ func newWorker(t *testing.T, name, url, config string) *process {
 			_ = p.cmd.Process.Signal(syscall.SIGCONT)
 			_ = p.cmd.Process.Kill()
 		}
-		if t.Failed() {
+		if t.Failed() || os.Getenv("RETUNE_E2E_LOGS") != "" {
 			if log, err := os.ReadFile(p.log); err == nil {
 				t.Logf("%s:\n%s", p.name, tail(string(log), 40))
 			}

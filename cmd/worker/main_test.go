@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain is the worker itself in the child processes of the tests.
+func TestMain(m *testing.M) {
+	if os.Getenv("RETUNE_TEST_CHILD") == "1" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// child is a command line in a process of its own, in a folder of its own.
+func child(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), os.Args[0], args...)
+	c.Dir = t.TempDir()
+	c.Env = append(os.Environ(), "RETUNE_TEST_CHILD=1", "NATS_URL=")
+	return c
+}
+
+func TestASignalEndsTheWorkerCleanly(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			c := child(t, "--port", "0", "--log-format", "json")
+			stderr, err := c.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			log := bufio.NewScanner(stderr)
+			awaitLine(t, log, "ready for reports")
+			start := time.Now()
+			if err := c.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			for log.Scan() {
+				if strings.Contains(log.Text(), `"error"`) {
+					t.Error(log.Text())
+				}
+			}
+			if err := c.Wait(); err != nil || time.Since(start) > 10*time.Second {
+				t.Errorf("%v after %s", err, time.Since(start))
+			}
+			if _, err := os.Stat(filepath.Join(c.Dir, "retune-data", "nats")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func awaitLine(t *testing.T, log *bufio.Scanner, part string) {
+	t.Helper()
+	for log.Scan() {
+		var line struct{ Message, NATS string }
+		if json.Unmarshal(log.Bytes(), &line) != nil {
+			t.Errorf("not JSON: %s", log.Text())
+		}
+		if strings.Contains(line.Message, part) && strings.Contains(line.Message, line.NATS) && line.NATS != "" {
+			return
+		}
+	}
+	t.Fatal("the worker ended before it was ready")
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "worker.yaml")
+	if err := os.WriteFile(file, []byte("replicas: 1\nleas: 5s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, stdout, stderr string
+		code                 int
+		args                 []string
+	}{
+		{"version", "\n", "", 0, []string{"--version"}},
+		{"help", "Usage: worker", "", 0, []string{"--help"}},
+		{"unknown flag", "", "worker: unknown flag --foo", 2, []string{"--foo"}},
+		{"unknown command", "", "worker: unexpected argument foo", 2, []string{"foo"}},
+		{"mistake in worker.yaml", "", "worker: " + file + ":2: leas: unknown field: did you mean lease?\n", 2, []string{"--config", file}},
+		{"no worker.yaml", "", "worker: --config: open ", 2, []string{"run", "--config", "none.yaml"}},
+		{"wrong prefix", "", "worker: prefix: ", 2, []string{"run", "--port", "0", "--prefix", "a b"}},
+		{"no NATS there", "", "worker: connect to nats://127.0.0.1:1", 1, []string{"--nats", "nats://127.0.0.1:1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			run := child(t, c.args...)
+			var stdout, stderr bytes.Buffer
+			run.Stdout, run.Stderr = &stdout, &stderr
+			_ = run.Run()
+			if code := run.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if !strings.Contains(stdout.String(), c.stdout) || !strings.Contains(stderr.String(), c.stderr) || c.stderr == "" && stderr.Len() > 0 {
+				t.Errorf("stdout %q, stderr %q", &stdout, &stderr)
+			}
+			if strings.Count(strings.TrimSpace(stderr.String()), "\n") > 0 {
+				t.Errorf("more than a line: %q", &stderr)
+			}
+		})
+	}
+}
