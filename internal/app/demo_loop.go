@@ -59,12 +59,11 @@ const (
 
 func (d *demoLoop) run(ctx context.Context) error {
 	for n := 1; n <= d.board.Reports; n++ {
-		next := time.NewTimer(d.pace)
-		defer next.Stop()
+		next := time.After(d.pace)
 		if err := d.round(ctx, n); err != nil {
 			return err
 		}
-		if err := d.follow(ctx, next.C, func() bool { return false }); err != nil {
+		if err := d.follow(ctx, next, func() bool { return false }); err != nil {
 			return err
 		}
 	}

@@ -206,8 +206,13 @@ func TestTablesThatAreRefused(t *testing.T) {
 
 func TestLinesOfJSON(t *testing.T) {
 	t.Parallel()
-	long := `{"error":"` + strings.Repeat("x", 200_000) + `"}`
-	got := readSource(t, "standard input", "\n{\"a\":1}\r\n"+long+"\n{}")
+	for length := 65_500; length < 65_600; length += 10 { // around the size of the buffer
+		got := readSource(t, "standard input", "{}\n"+strings.Repeat("x", length)+"\n{}")
+		if len(got) != 3 || !errors.Is(got[1].err, errLong) || got[2].number != 3 {
+			t.Errorf("%d bytes: %+v", length, got)
+		}
+	}
+	got := readSource(t, "standard input", "\n{\"a\":1}\r\n"+strings.Repeat("x", 65)+"\n{}")
 	if len(got) != 3 || got[0].number != 2 || string(got[0].body) != `{"a":1}` || !errors.Is(got[1].err, errLong) || got[2].number != 4 || string(got[2].body) != "{}" {
 		t.Errorf("%+v", got)
 	}

@@ -56,6 +56,9 @@ func TestAStudyFromItsStartToItsEnd(t *testing.T) {
 	if again, err := c.start(StartOptions{}, quadratic+"max_trials: 12\nparallelism: 3\n"); err != nil || !strings.Contains(again, "has ended (max_trials)") {
 		t.Errorf("%s %v", again, err)
 	}
+	if again, err := c.start(StartOptions{Wait: true}, quadratic+"max_trials: 12\nparallelism: 3\n"); err != nil || !strings.Contains(again, "ended (max_trials)") {
+		t.Errorf("%s %v", again, err)
+	}
 
 	var out bytes.Buffer
 	if err := ShowStudy(t.Context(), c.bus, ShowStudyOptions{Model: "m", Study: "s", JSON: true}, &out); err != nil {

@@ -19,6 +19,10 @@ func TestWatchPrintsWhatWasCommitted(t *testing.T) {
 	c := newCommandBundle(t)
 	c.worker()
 	c.report("a", `{"metrics":{"loss":1},"config":{"lr":0.5}}`)
+	c.report("a", `{"metrics":{}}`)
+	if err := Watch(t.Context(), c.bus, WatchOptions{Kind: "dead", Since: time.Unix(1, 0), Count: 1}, new(bytes.Buffer)); err != nil {
+		t.Fatal(err)
+	}
 	c.report("b", `{"metrics":{"loss":"high\u001b[2J"}}`)
 	c.report("b", `{"metrics":{"loss":NaN}}`)
 
@@ -32,7 +36,7 @@ func TestWatchPrintsWhatWasCommitted(t *testing.T) {
 		}
 		return out.String()
 	}
-	if got := watch(WatchOptions{Kind: "all", Count: 3}); strings.Count(got, "\n") != 3 || strings.ContainsRune(got, '\x1b') {
+	if got := watch(WatchOptions{Kind: "all", Count: 4}); strings.Count(got, "\n") != 4 || strings.ContainsRune(got, '\x1b') {
 		t.Errorf("%q", got)
 	}
 	if got := watch(WatchOptions{Kind: "configs", Count: 1}); !strings.Contains(got, " config  a live #0 lr=") || !strings.HasSuffix(got, "(explore)\n") {
@@ -92,7 +96,7 @@ func TestOutputsAreSentences(t *testing.T) {
 		message any
 		want    string
 	}{
-		{"config", wire.Config{Study: "s", Trial: &one, Attempt: 2, Strategy: "grid", Config: map[string]any{"lr": 0.1, "b": int64(2)}}, "s/1 attempt 2 b=2 lr=0.1 (grid)"},
+		{"config", wire.Config{Study: "s", Trial: &one, Attempt: 2, Strategy: "grid", Config: map[string]any{"lr": 0.1, "b": int64(2), "c": "\x1b[2J"}}, "s/1 attempt 2 b=2 c=·[2J lr=0.1 (grid)"},
 		{"stop", wire.Stop{Study: "s", Trial: 1, Attempt: 2, Reason: "timed_out"}, "s/1 attempt 2: timed_out"},
 		{"retrain", wire.Retrain{Trigger: "degraded", Severity: "warning", Reason: "Loss degraded", Value: &value, Reference: &reference}, "degraded (warning): Loss degraded"},
 		{"retrain", wire.Retrain{Trigger: "improved", Reason: "Study s found"}, "improved: Study s found"},

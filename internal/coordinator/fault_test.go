@@ -217,6 +217,32 @@ func TestInputsAreOthers(t *testing.T) {
 	}
 }
 
+// TestAdoptedOnce: a partition that has no input after it was adopted is adopted
+// all the same, whether the stream was made anew or lost its tail.
+func TestAdoptedOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := b.worker()
+	b.report("m", `{"metrics":{"loss":1}}`)
+	b.settle()
+	w.stop()
+	if err := b.js.DeleteStream(t.Context(), b.set.Subjects.InputStream()); err != nil {
+		t.Fatal(err)
+	}
+	bustest.Open(t, b.srv.ClientURL(), b.set)
+	b.config.AdoptInputs = true
+	w = b.worker()
+	bustest.Eventually(t, 10*time.Second, "it is adopted", func() bool { return b.offset().Epoch == 1 })
+	w.crash()
+	b.config.AdoptInputs = false
+	b.worker()
+	b.report("m", `{"metrics":{"loss":1}}`)
+	b.settle()
+	if r := b.model("m"); r.Reports != 2 || r.Epoch != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestExpiredInputsAreCounted discards inputs while no worker runs.
 func TestExpiredInputsAreCounted(t *testing.T) {
 	t.Parallel()

@@ -171,28 +171,36 @@ func (p *partition) open(ctx context.Context) error {
 			return fmt.Errorf("offset: %w", err)
 		}
 	}
-	if err := p.findPlace(ctx); err != nil {
+	adopted, err := p.findPlace(ctx)
+	if err != nil {
 		return err
 	}
 	if err := p.findDue(ctx); err != nil {
 		return err
 	}
 	p.applied = p.offset.place()
+	if adopted {
+		// Written at once: later starts come without the option.
+		if err := p.commit(ctx); err != nil {
+			return err
+		}
+	}
 	p.reader, err = p.bus.Read(ctx, p.number, p.offset.Sequence+1)
 	return err
 }
 
-// findPlace makes sure that the offset speaks of the input stream that is there.
-func (p *partition) findPlace(ctx context.Context) error {
+// findPlace makes sure that the offset speaks of the input stream that is there,
+// or that it does from now on.
+func (p *partition) findPlace(ctx context.Context) (adopted bool, err error) {
 	created, expired, err := p.bus.CheckPlace(ctx, p.offset.place())
 	if errors.Is(err, bus.ErrInputs) {
 		if !p.config.AdoptInputs {
-			return fmt.Errorf("%w: restore the stream and start again, or start once with --adopt-inputs to go on with the one that is there (inputs between the two are lost)", err)
+			return false, fmt.Errorf("%w: restore the stream and start again, or start once with --adopt-inputs to go on with the one that is there (inputs between the two are lost)", err)
 		}
-		return p.adopt(ctx, created)
+		return true, p.adopt(ctx, created)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	p.offset.Created = created
 	if expired {
@@ -200,7 +208,7 @@ func (p *partition) findPlace(ctx context.Context) error {
 		p.metrics.expired.Inc()
 		p.log.Error().Uint64("offset", p.offset.Sequence).Msg("inputs expired before they were read: raise limits.input_age or limits.input_bytes, or add workers")
 	}
-	return nil
+	return false, nil
 }
 
 // adopt starts an epoch: sequences of the stream before mean nothing any more.

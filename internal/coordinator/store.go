@@ -147,9 +147,16 @@ func (p *partition) learn(s studyName, body []byte) error {
 	return nil
 }
 
+// refuse makes dead letters of the inputs of the chunk that speak of the study, as
+// far as the model is not forgotten in between.
 func (p *partition) refuse(s studyName, why error) {
 	for i := range p.chunk {
-		if d := &p.chunk[i]; d.err == nil && d.model == s.model && d.study() == s.study {
+		d := &p.chunk[i]
+		switch {
+		case d.err != nil || d.model != s.model:
+		case d.command.Op == "forget":
+			return
+		case d.study() == s.study:
 			d.err = why
 		}
 	}

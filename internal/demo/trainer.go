@@ -82,7 +82,7 @@ func (t *Trainer) Step() Measure {
 // random change of it.
 func (t *Trainer) Consider(proposed Config) bool {
 	r := t.Rehearse()
-	better := true
+	better := r.Error(proposed) < r.Error(t.config)
 	if better {
 		t.adopt(r, proposed)
 	}

@@ -29,7 +29,7 @@ func (e Encoding) ContentType() string {
 // and numbers that are not finite are the strings "NaN", "Infinity" and "-Infinity".
 func Encode(v any, e Encoding) ([]byte, error) {
 	if e == Msgpack {
-		return MarshalState(v)
+		return encode(v)
 	}
 	b, err := encode(v)
 	if err != nil {
