@@ -11,11 +11,15 @@ const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford
 
 var crockford = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
-// ID is a ULID (github.com/ulid/spec): it sorts by t, to the millisecond, and the rest is a hash of what caused it
-// instead of chance, so that an output emitted again bears the same id.
+// ID is a ULID (github.com/ulid/spec). It sorts by t, to the nanosecond, and by index within an input; the rest is a
+// hash of what caused it instead of chance, so that an output emitted again bears the same id.
 func ID(t time.Time, model string, sequence uint64, index int) string {
-	random := hash(model, sequence, binary.BigEndian.AppendUint64(nil, uint64(index)))
-	return timestamp(uint64(max(t.UnixMilli(), 0))) + crockford.EncodeToString(random[:10])
+	digest := hash(model, sequence, binary.BigEndian.AppendUint64(nil, uint64(index)))
+	nanos := uint64(t.Nanosecond() % int(time.Millisecond)) // fewer than 20 bits
+	var rest [10]byte
+	copy(rest[:], digest[:])
+	binary.BigEndian.PutUint64(rest[:], nanos<<44|uint64(min(index, 255))<<36|binary.BigEndian.Uint64(digest[:])>>28)
+	return timestamp(uint64(max(t.UnixMilli(), 0))) + crockford.EncodeToString(rest[:])
 }
 
 // timestamp writes the low 50 bits of ms, the two highest zero, as 10 characters.

@@ -30,6 +30,12 @@ func TestIDsSortByTimeAndDiffer(t *testing.T) {
 		if id >= ID(time.UnixMilli(later), "m", sequence, index) {
 			t.Fatal("not in order of time")
 		}
+		if id >= ID(time.UnixMilli(ms).Add(time.Duration(rapid.IntRange(1, 999_999).Draw(t, "ns"))), "m", sequence+1, index) {
+			t.Fatal("not in order within a millisecond")
+		}
+		if id >= ID(time.UnixMilli(ms), "m", sequence, index+1) && index < 255 {
+			t.Fatal("not in order within an input")
+		}
 		if id != ID(time.UnixMilli(ms), "m", sequence, index) {
 			t.Fatal("not reproducible")
 		}
