@@ -20,13 +20,14 @@ import (
 
 // commands are the subcommands, one file each. Their Run methods may ask for
 // context.Context, which ends at SIGINT or SIGTERM, app.Globals, io.Reader
-// (standard input) and io.Writer (standard output).
+// (standard input), io.Writer (standard output) and standardError.
 type commands struct {
 	globals
 	Run     runCommand     `cmd:"" default:"withargs" help:"Answer reports with configs, watch metrics, run studies (the default)."`
 	Publish publishCommand `cmd:"" help:"Publish reports from JSON Lines or CSV."`
 	Watch   watchCommand   `cmd:"" help:"Print configs, stops, retrain events, summaries and dead letters."`
 	Study   studyCommand   `cmd:"" help:"Start, stop, list, show and export studies."`
+	Bench   benchCommand   `cmd:"" help:"Measure throughput and latency beside the floor."`
 	Show    showCommand    `cmd:"" help:"Show workers and models, or all that is stored of one model."`
 	Demo    demoCommand    `cmd:"" help:"Show the whole loop on one screen, in half a minute."`
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -60,21 +59,6 @@ func startWorker(t *testing.T, o WorkerOptions) (at Addresses, stop func() error
 		t.Fatal(err)
 	}
 	return at, stop
-}
-
-func get(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	r, err := client.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	all, err := io.ReadAll(r.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.StatusCode, string(all)
 }
 
 // answered publishes a report and waits for the config that answers it.
@@ -131,39 +115,6 @@ func TestReportInConfigOut(t *testing.T) {
 	}
 }
 
-// awaitReady asks until all partitions are open.
-func awaitReady(t *testing.T, url string) {
-	t.Helper()
-	why := ""
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		status, body := get(t, url+"/readyz")
-		if status == http.StatusOK {
-			return
-		}
-		why = body
-	}
-	t.Fatalf("not ready: %s", why)
-}
-
-func TestReadyzSaysWhyNot(t *testing.T) {
-	t.Parallel()
-	a, err := startAdmin("127.0.0.1:0", newRegistry(), func(err error) { t.Error(err) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.close)
-	if status, body := get(t, a.url()+"/readyz"); status != http.StatusServiceUnavailable || body != "starting\n" {
-		t.Errorf("%d %q", status, body)
-	}
-	a.setReady(func() error { return nil })
-	if status, _ := get(t, a.url()+"/readyz"); status != http.StatusOK {
-		t.Errorf("%d", status)
-	}
-	if _, err := startAdmin(a.listener.Addr().String(), newRegistry(), nil); err == nil || !strings.Contains(err.Error(), "--http") {
-		t.Errorf("taken address: %v", err)
-	}
-}
-
 func TestTwoWorkersShareAnEmbeddedServer(t *testing.T) {
 	t.Parallel()
 	first := testOptions(t)
@@ -184,16 +135,6 @@ func TestTwoWorkersShareAnEmbeddedServer(t *testing.T) {
 	if entries, err := os.ReadDir(second.Data); err != nil || len(entries) > 0 {
 		t.Errorf("the worker that joined has data of its own: %v %v", entries, err)
 	}
-}
-
-func awaitMetric(t *testing.T, url, line string) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		if _, metrics := get(t, url+"/metrics"); strings.Contains(metrics, "\n"+line+"\n") {
-			return
-		}
-	}
-	t.Fatalf("never %s", line)
 }
 
 func TestStartsAgainWhereItStopped(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -19,9 +18,6 @@ import (
 
 	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/coordinator"
-	"github.com/visutility/retune/internal/observer"
-	"github.com/visutility/retune/internal/strategy"
-	"github.com/visutility/retune/internal/wire"
 )
 
 // Options say how much to measure.
@@ -172,8 +168,8 @@ func (b *run) timed(models, events int, tuned bool, run func(g *bus.Bus, last []
 	}
 	defer done()
 	names := g.Settings().Subjects
-	if err := g.PublishMany(b.ctx, events, func(i int) (string, []byte) {
-		return names.Metrics(fmt.Sprintf("model-%d", i%models)), benchReport(i, tuned)
+	if err := publish(b.ctx, g, events, func(i int) (string, []byte) {
+		return names.Metrics(fmt.Sprintf("model-%d", i%models)), report(i, tuned)
 	}); err != nil {
 		return 0, err
 	}
@@ -188,27 +184,13 @@ func (b *run) timed(models, events int, tuned bool, run func(g *bus.Bus, last []
 	return float64(events) / time.Since(start).Seconds(), nil
 }
 
-// benchReport is what trainers send: three metrics, and a config if it wants a new
-// one.
-func benchReport(i int, tuned bool) []byte {
-	report := map[string]any{"metrics": map[string]any{"loss": 0.5 + float64(i%7)/1000, "accuracy": 0.9, "f1_score": 0.88}, "run_id": "bench"}
-	if tuned {
-		report["config"] = map[string]any{"learning_rate": 0.01, "batch_size": 64}
-	}
-	body, err := wire.MarshalState(report)
-	if err != nil {
-		panic(err)
-	}
-	return body
-}
-
 // work runs a worker until every partition has applied its last input.
 func (b *run) work(g *bus.Bus, tuned bool, last []uint64, applied func()) error {
-	config, err := benchConfig(tuned)
+	c, err := config(tuned)
 	if err != nil {
 		return err
 	}
-	w := coordinator.New(g, config, coordinator.NewMetrics(prometheus.NewRegistry()), zerolog.Nop())
+	w := coordinator.New(g, c, coordinator.NewMetrics(prometheus.NewRegistry()), zerolog.Nop())
 	ctx, cancel := context.WithCancel(b.ctx)
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -225,173 +207,6 @@ func (b *run) work(g *bus.Bus, tuned bool, last []uint64, applied func()) error 
 			return nil
 		}
 	}
-}
-
-func benchConfig(tuned bool) (coordinator.Config, error) {
-	specs, err := observer.ParseSpecs([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 20, "threshold": 0.05}})
-	if err != nil {
-		return coordinator.Config{}, err
-	}
-	monitor, err := observer.New(specs)
-	if err != nil {
-		return coordinator.Config{}, err
-	}
-	policy := coordinator.Policy{Match: "*", Monitor: monitor}
-	if tuned {
-		s, err := strategy.New("explore", map[string]any{"rate": 0.1, "relative": true}, nil)
-		if err != nil {
-			return coordinator.Config{}, err
-		}
-		policy.Tuner = &coordinator.Tuner{Name: "explore", Strategy: s}
-	}
-	return coordinator.Config{
-		Policies: []coordinator.Policy{policy}, Encoding: map[string]wire.Encoding{}, TTL: map[string]time.Duration{},
-		MaxModels: 1_000_000, CachedModels: 1_000_000, Version: "bench", Hash: "bench",
-	}, nil
-}
-
-// floorReads takes what each partition holds and looks at nothing.
-func floorReads(ctx context.Context, g *bus.Bus, last []uint64) error {
-	return eachPartition(last, func(p int) error {
-		return readAll(ctx, g, p, last[p], func([]bus.Input) error { return nil })
-	})
-}
-
-// floorCommits answers what each partition holds with messages like a worker's: a
-// config per report and one state per model and commit.
-func floorCommits(ctx context.Context, g *bus.Bus, last []uint64) error {
-	committer, err := g.NewCommitter(ctx, coordinator.Lanes(1), nil)
-	if err != nil {
-		return err
-	}
-	names := g.Settings().Subjects
-	return eachPartition(last, func(p int) error {
-		var fence uint64
-		return readAll(ctx, g, p, last[p], func(inputs []bus.Input) error {
-			seen := map[string]bool{}
-			var writes []bus.Write
-			for _, in := range inputs {
-				_, _, model, _ := names.ParseInput(in.Subject)
-				writes = append(writes, g.Output(names.LiveConfig(model), floorConfig, floorHeader, 0))
-				if !seen[model] {
-					seen[model] = true
-					writes = append(writes, g.State(wire.ModelKey(p, model), floorState, 0))
-				}
-			}
-			fence, err = committer.Commit(ctx, bus.Commit{Partition: p, Fence: fence, Offset: floorState[:100], Writes: writes})
-			return err
-		})
-	})
-}
-
-// As large as what a worker stores for a report of benchReport.
-var (
-	floorConfig = make([]byte, 175)
-	floorState  = make([]byte, 300)
-	floorHeader = map[string]string{
-		"Content-Type": "application/msgpack", "traceparent": strings.Repeat("0", 55), "ce-specversion": "1.0", "ce-id": strings.Repeat("0", 26),
-		"ce-type": "retune.config.v1", "ce-source": "/retune", "ce-subject": "model-100", "ce-time": strings.Repeat("0", 30), "ce-datacontenttype": "application/msgpack",
-	}
-)
-
-func eachPartition(last []uint64, f func(p int) error) error {
-	errs := make([]error, len(last))
-	var wg sync.WaitGroup
-	for p := range last {
-		wg.Go(func() { errs[p] = f(p) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func readAll(ctx context.Context, g *bus.Bus, p int, last uint64, f func([]bus.Input) error) error {
-	if last == 0 {
-		return nil
-	}
-	r, err := g.Read(ctx, p, 1)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		inputs, err := r.Take(coordinator.ChunkSize)
-		if err != nil {
-			return err
-		}
-		if len(inputs) == 0 {
-			select {
-			case <-r.Ready():
-				continue
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		if err := f(inputs); err != nil {
-			return err
-		}
-		if inputs[len(inputs)-1].Sequence >= last {
-			return nil
-		}
-	}
-}
-
-// latency measures single reports to an idle worker, each beside one small commit.
-func (b *run) latency() ([]Result, error) {
-	b.note("latency: %d single reports, each beside one small commit", b.options.Pings)
-	g, done, err := b.ground()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	config, err := benchConfig(true)
-	if err != nil {
-		return nil, err
-	}
-	w := coordinator.New(g, config, coordinator.NewMetrics(prometheus.NewRegistry()), zerolog.Nop())
-	ctx, cancel := context.WithCancel(b.ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
-	names := g.Settings().Subjects
-	came := make(chan struct{}, 1)
-	stop, err := g.Listen(names.LiveConfig("ping"), func(string, []byte) { came <- struct{}{} })
-	if err != nil {
-		return nil, err
-	}
-	defer stop()
-	committer, err := g.NewCommitter(ctx, 1, nil)
-	if err != nil {
-		return nil, err
-	}
-	var answers, commits []float64
-	var fence uint64
-	for i := range b.options.Pings + 20 {
-		start := time.Now()
-		if err := g.PublishMany(ctx, 1, func(int) (string, []byte) { return names.Metrics("ping"), benchReport(i, true) }); err != nil {
-			return nil, err
-		}
-		select {
-		case <-came:
-		case <-time.After(10 * time.Second):
-			return nil, errors.New("no config came within 10 s")
-		}
-		answer := time.Since(start)
-		start = time.Now()
-		// A partition that the worker has not: the same messages, another fence.
-		fence, err = committer.Commit(ctx, bus.Commit{Partition: 1 << 20, Fence: fence, Offset: floorState[:100], Writes: []bus.Write{
-			g.Output(names.LiveConfig("floor"), floorConfig, floorHeader, 0), g.State("model.1048576.x", floorState, 0)}})
-		if err != nil {
-			return nil, err
-		}
-		if i >= 20 {
-			answers, commits = append(answers, answer.Seconds()*1e3), append(commits, time.Since(start).Seconds()*1e3)
-		}
-	}
-	result := func(name string, q float64) Result {
-		a, c := quantile(answers, q), quantile(commits, q)
-		return Result{Name: name, Unit: "ms", Worker: a, Floor: c, Ratio: a / c, What: "one small atomic commit"}
-	}
-	return []Result{result("idle latency, report to config, p50", 0.5), result("idle latency, report to config, p99", 0.99)}, nil
 }
 
 func heapInUse() float64 {

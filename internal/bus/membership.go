@@ -91,20 +91,20 @@ func (m *membership) follow(ctx context.Context) error {
 				changed = m.see(e)
 			}
 		case <-ticker.C:
+			if time.Since(renewed) >= m.bus.set.Lease/5 {
+				renewed = time.Now()
+				if err := m.renew(ctx); err != nil {
+					return err
+				}
+			}
 			if time.Since(last) > m.bus.set.Lease/2 {
-				m.forgive() // we slept, not they
+				m.forgive() // we slept, perhaps while renewing, not they
 			}
 			last = time.Now()
 			if time.Since(m.echo) > m.bus.set.Lease/2 {
 				// The bucket was made anew, by another worker: a watch of the old
 				// one waits for sequences that are far away.
 				return errors.New("the watch does not show our own key")
-			}
-			if time.Since(renewed) >= m.bus.set.Lease/5 {
-				renewed = last
-				if err := m.renew(ctx); err != nil {
-					return err
-				}
 			}
 			changed = m.expire()
 		case <-ctx.Done():

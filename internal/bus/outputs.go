@@ -73,7 +73,7 @@ func (b *Bus) Durable(ctx context.Context, name, filter string, ackWait time.Dur
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", name, err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(64))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(16)) // few: what a stopped one had fetched waits for ackWait
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", name, err)
 	}

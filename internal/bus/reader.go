@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -23,23 +25,31 @@ type Input struct {
 
 // Reader gives the inputs of one partition in order, none left out: it ends with
 // an error rather than skip one.
+//
+// It pulls by itself: the client library's iterator shares one channel of fixed
+// size between messages and heartbeats, and drops messages when a slow reader lets
+// heartbeats pile up.
 type Reader struct {
 	bus      *Bus
 	consumer jetstream.Consumer
-	messages jetstream.MessagesContext
+	sub      *nats.Subscription
+	next     string // subject of pull requests
 	ready    chan struct{}
-	room     chan struct{}
 	closed   chan struct{}
 	once     sync.Once
 
 	mu       sync.Mutex
 	buffer   []Input
-	received uint64 // sequence, in the consumer, of the last message buffered
+	received uint64    // sequence, in the consumer, of the last message buffered
+	asked    int       // messages asked for that have not come
+	heard    time.Time // when the server last sent anything
 	err      error
 }
 
-// readAhead is how many inputs a reader buffers.
-const readAhead = 1024
+const (
+	readAhead     = 1024        // inputs asked for and not taken
+	readHeartbeat = time.Second // of the server while it has nothing to send
+)
 
 // ErrGap: a message was lost on its way to the reader.
 var ErrGap = errors.New("a message was lost between server and reader")
@@ -50,7 +60,8 @@ func (b *Bus) Read(ctx context.Context, partition int, from uint64) (*Reader, er
 	rctx, cancel := request(ctx)
 	defer cancel()
 	reconnected := b.reconnects()
-	consumer, err := b.js.CreateConsumer(rctx, b.set.Subjects.InputStream(), jetstream.ConsumerConfig{
+	stream := b.set.Subjects.InputStream()
+	consumer, err := b.js.CreateConsumer(rctx, stream, jetstream.ConsumerConfig{
 		FilterSubject: b.set.Subjects.InputPartition(partition),
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: max(1, from),
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 30 * time.Second,
@@ -58,19 +69,20 @@ func (b *Bus) Read(ctx context.Context, partition int, from uint64) (*Reader, er
 	if err != nil {
 		return nil, fmt.Errorf("read partition %d: %w", partition, err)
 	}
-	messages, err := consumer.Messages(
-		jetstream.PullMaxMessagesWithBytesLimit(readAhead, int(max(4<<20, b.nc.MaxPayload()+1<<20))),
-		jetstream.PullExpiry(10*time.Second), jetstream.PullHeartbeat(time.Second),
-		jetstream.WithMessagesErrOnMissingHeartbeat(true))
-	if err != nil {
+	r := &Reader{
+		bus: b, consumer: consumer, next: "$JS.API.CONSUMER.MSG.NEXT." + stream + "." + consumer.CachedInfo().Name,
+		ready: make(chan struct{}, 1), closed: make(chan struct{}), heard: time.Now(),
+	}
+	if r.sub, err = b.nc.Subscribe(b.nc.NewInbox(), r.receive); err != nil {
 		return nil, fmt.Errorf("read partition %d: %w", partition, err)
 	}
-	r := &Reader{
-		bus: b, consumer: consumer, messages: messages,
-		ready: make(chan struct{}, 1), room: make(chan struct{}, 1), closed: make(chan struct{}),
+	if err := r.sub.SetPendingLimits(-1, -1); err != nil { // bounded by what is asked for
+		return nil, fmt.Errorf("read partition %d: %w", partition, err)
 	}
-	go r.pump()
-	go r.failOnReconnect(reconnected)
+	r.mu.Lock()
+	r.ask()
+	r.mu.Unlock()
+	go r.watch(reconnected)
 	return r, nil
 }
 
@@ -94,7 +106,7 @@ func (r *Reader) Take(n int) ([]Input, error) {
 	if len(r.buffer) > 0 || r.err != nil {
 		signal(r.ready)
 	}
-	signal(r.room)
+	r.ask()
 	return taken, nil
 }
 
@@ -122,7 +134,8 @@ func (r *Reader) Position(ctx context.Context) (Position, error) {
 		r.mu.Unlock()
 		onTheWay := info.Delivered.Consumer - min(received, info.Delivered.Consumer)
 		if onTheWay == 0 || buffered > 0 {
-			lag := info.NumPending + onTheWay + buffered
+			stored, taken := info.NumPending+info.Delivered.Consumer, received-buffered
+			lag := stored - min(taken, stored)
 			return Position{Time: info.TimeStamp, Lag: lag, CaughtUp: lag == 0}, nil
 		}
 		if attempt == 5 {
@@ -140,83 +153,107 @@ func (r *Reader) Position(ctx context.Context) (Position, error) {
 func (r *Reader) Close() {
 	r.once.Do(func() {
 		close(r.closed)
-		r.messages.Stop()
+		_ = r.sub.Unsubscribe()
 		r.bus.drop(r.bus.set.Subjects.InputStream(), r.consumer.CachedInfo().Name)
 	})
 }
 
-func (r *Reader) pump() {
-	for {
-		m, err := r.messages.Next()
-		if err != nil {
-			r.fail(err)
-			return
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			r.fail(err)
-			return
-		}
-		in := Input{Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject(), Body: m.Data(), Pending: meta.NumPending}
-		if h := m.Headers(); h != nil {
-			in.ContentType, in.TraceParent = h.Get("Content-Type"), h.Get("traceparent")
-		}
-		full, ok := r.push(in, meta.Sequence.Consumer)
-		if !ok {
-			r.fail(ErrGap)
-			return
-		}
-		if full && !r.waitForRoom() {
-			return
-		}
+// ask sends a pull request for what there is room for. Called under the lock.
+func (r *Reader) ask() {
+	room := readAhead - r.asked - len(r.buffer)
+	if r.err != nil || room < readAhead/2 {
+		return
+	}
+	body := fmt.Appendf(nil, `{"batch":%d,"max_bytes":%d,"expires":%d,"idle_heartbeat":%d}`,
+		room, max(4<<20, r.bus.nc.MaxPayload()+1<<20), 10*time.Second, readHeartbeat)
+	if r.asked == 0 {
+		r.heard = time.Now()
+	}
+	r.asked += room
+	if err := r.bus.nc.PublishRequest(r.next, r.sub.Subject, body); err != nil {
+		r.failLocked(err)
 	}
 }
 
-func (r *Reader) push(in Input, sequence uint64) (full, ok bool) {
+// receive takes a message, or what the server says of a pull request.
+func (r *Reader) receive(m *nats.Msg) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if sequence != r.received+1 {
-		return false, false
+	r.heard = time.Now()
+	if m.Reply == "" { // what is stored has one, whatever its headers say
+		r.status(m)
+		return
 	}
-	r.received = sequence
+	meta, err := m.Metadata()
+	if err != nil {
+		r.failLocked(err)
+		return
+	}
+	if meta.Sequence.Consumer != r.received+1 {
+		r.failLocked(ErrGap)
+		return
+	}
+	r.received++
+	r.asked--
+	in := Input{Sequence: meta.Sequence.Stream, Time: meta.Timestamp, Subject: m.Subject, Body: m.Data, Pending: meta.NumPending}
+	if m.Header != nil {
+		in.ContentType, in.TraceParent = m.Header.Get("Content-Type"), m.Header.Get("traceparent")
+	}
 	r.buffer = append(r.buffer, in)
 	signal(r.ready)
-	return len(r.buffer) >= readAhead, true
 }
 
-func (r *Reader) waitForRoom() bool {
-	for {
-		r.mu.Lock()
-		full := len(r.buffer) >= readAhead
-		r.mu.Unlock()
-		if !full {
-			return true
-		}
-		select {
-		case <-r.room:
-		case <-r.closed:
-			return false
-		}
+// status handles heartbeats (100) and the end of a pull request (404, 408, some
+// 409), which says how much of it was not served; any other ends the reader.
+func (r *Reader) status(m *nats.Msg) {
+	status, left := m.Header.Get("Status"), m.Header.Get("Nats-Pending-Messages")
+	switch {
+	case status == "100":
+	case left != "":
+		n, _ := strconv.Atoi(left)
+		r.asked = max(0, r.asked-n)
+		r.ask()
+	default:
+		r.failLocked(fmt.Errorf("the server ended the consumer: %s %s", status, m.Header.Get("Description")))
 	}
+}
+
+func (r *Reader) failLocked(err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("reading inputs: %w", err)
+	}
+	signal(r.ready)
 }
 
 func (r *Reader) fail(err error) {
 	r.mu.Lock()
-	if r.err == nil {
-		r.err = fmt.Errorf("reading inputs: %w", err)
-	}
+	r.failLocked(err)
 	r.mu.Unlock()
-	signal(r.ready)
 }
 
-// failOnReconnect ends the reader when the connection was lost: what the server
-// sent into the broken one is gone, and without a further message nobody would
-// notice.
-func (r *Reader) failOnReconnect(reconnected <-chan struct{}) {
-	select {
-	case <-reconnected:
-		r.fail(errors.New("the connection was lost"))
-	case <-r.closed:
+// watch ends the reader when the connection was lost: what the server sent into
+// the broken one is gone, and without a further message nobody would notice. And
+// when a server that owes messages or heartbeats is silent: its consumer is gone.
+func (r *Reader) watch(reconnected <-chan struct{}) {
+	ticker := time.NewTicker(readHeartbeat / 2)
+	defer ticker.Stop()
+	for last := time.Now(); ; last = time.Now() {
+		select {
+		case <-reconnected:
+			r.fail(errors.New("the connection was lost"))
+			return
+		case <-r.closed:
+			return
+		case <-ticker.C:
+		}
+		r.mu.Lock()
+		if time.Since(last) > 2*readHeartbeat {
+			r.heard = time.Now() // we slept, not the server
+		}
+		if r.asked > 0 && time.Since(r.heard) > 3*readHeartbeat {
+			r.failLocked(errors.New("no heartbeat from the server"))
+		}
+		r.mu.Unlock()
 	}
 }
 

@@ -141,7 +141,7 @@ func TestReplicated(t *testing.T) {
 	t.Run("fence", func(t *testing.T) {
 		b := join(t, c.URL, replicated("fence"))
 		stepDown := "$JS.API.STREAM.LEADER.STEPDOWN." + b.set.Subjects.BucketStream()
-		contend(t, b, 5*time.Second, func() { _, _ = b.nc.Request(stepDown, nil, time.Second) })
+		contend(t, b, 4*time.Second, func() { _, _ = b.nc.Request(stepDown, nil, time.Second) })
 	})
 	t.Run("state", func(t *testing.T) { staleState(t, c) })
 }
@@ -171,13 +171,13 @@ func staleState(t *testing.T, nodes *bustest.Nodes) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	for g := range 3 {
+	for g := range 2 {
 		c := committer(t, bustest.Open(t, nodes.URL, b.set), 1, nil)
 		wg.Go(func() {
 			body := make([]byte, 300)
 			for fence := uint64(0); ctx.Err() == nil; {
 				var writes []bus.Write
-				for j := range 200 {
+				for j := range 100 {
 					writes = append(writes, b.bus.Output(fmt.Sprintf("%s.config.bg%d.%d", b.set.Subjects.Prefix, g, j), body, nil, 0))
 				}
 				if revision, err := c.Commit(ctx, bus.Commit{Partition: 100 + g, Fence: fence, Offset: []byte("x"), Writes: writes}); err == nil {
@@ -212,7 +212,7 @@ func lostCounts(t *testing.T, b *testBundle, partition int, read func(fence uint
 	c := b.committer(t, 1, nil)
 	key := wire.ModelKey(partition, "m")
 	fence, commits := uint64(0), 0
-	for range 200 {
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
 		value, err := read(fence, key)
 		if err != nil {
 			t.Fatal(err)

@@ -13,8 +13,8 @@ type Metrics struct {
 	stalled   *prometheus.GaugeVec
 	owned     prometheus.Gauge
 	workers   prometheus.Gauge
-	models    prometheus.GaugeFunc
-	studies   prometheus.GaugeFunc
+	models    *prometheus.GaugeVec
+	studies   *prometheus.GaugeVec
 	commits   prometheus.Histogram
 	messages  prometheus.Counter
 }
@@ -36,6 +36,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		expired:   counter("inputs_expired_total", "Times a partition found that inputs had expired before it read them."),
 		lag:       prometheus.NewGaugeVec(gauge("partition_lag", "Inputs stored and not yet applied, by owned partition."), []string{"partition"}),
 		stalled:   prometheus.NewGaugeVec(gauge("partition_stalled", "1 while a partition waits for room in the bucket."), []string{"partition"}),
+		models:    prometheus.NewGaugeVec(gauge("models", "Models known, by owned partition."), []string{"partition"}),
+		studies:   prometheus.NewGaugeVec(gauge("studies_running", "Studies that run, by owned partition."), []string{"partition"}),
 		owned:     prometheus.NewGauge(gauge("partitions_owned", "Partitions that this worker serves.")),
 		workers:   prometheus.NewGauge(gauge("workers", "Live workers, as this one sees them.")),
 		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -44,7 +46,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 		messages: counter("commit_messages_total", "Messages stored by commits: outputs, state and offsets."),
 	}
-	r.MustRegister(m.inputs, m.outputs, m.conflicts, m.expired, m.lag, m.stalled, m.owned, m.workers, m.commits, m.messages)
+	r.MustRegister(m.inputs, m.outputs, m.conflicts, m.expired, m.lag, m.stalled, m.models, m.studies, m.owned, m.workers, m.commits, m.messages)
 	for _, kind := range []string{KindConfig, KindStop, KindRetrain, KindSummary, KindDead} {
 		m.outputs.WithLabelValues(kind)
 	}
@@ -55,4 +57,6 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) forget(partition string) {
 	m.lag.DeleteLabelValues(partition)
 	m.stalled.DeleteLabelValues(partition)
+	m.models.DeleteLabelValues(partition)
+	m.studies.DeleteLabelValues(partition)
 }

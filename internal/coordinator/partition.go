@@ -54,9 +54,10 @@ type partition struct {
 	applied bus.Place    // the last input that was handled
 	fresh   int          // dirty models that are not known yet
 	batch   batch
-	due     map[string]time.Time
-	behind  bool      // inputs wait on the server
-	changed time.Time // since when something is unwritten; zero: nothing is
+	due     map[string]time.Time // when time alone will change a model's study
+	running map[string]bool      // models with a running study
+	behind  bool                 // inputs wait on the server
+	changed time.Time            // since when something is unwritten; zero: nothing is
 	ticked  time.Time
 	polled  time.Time
 
@@ -158,7 +159,7 @@ func (p *partition) serve(ctx context.Context) error {
 // open reads the offset, which becomes the fence, checks the input stream and
 // starts reading after it.
 func (p *partition) open(ctx context.Context) error {
-	p.models, p.due = map[string]*model{}, map[string]time.Time{}
+	p.models, p.due, p.running = map[string]*model{}, map[string]time.Time{}, map[string]bool{}
 	p.dirty, p.fresh, p.batch, p.behind = nil, 0, batch{}, false
 	p.changed, p.ticked, p.polled = time.Time{}, time.Time{}, time.Now()
 	entry, err := p.bus.ReadOffset(ctx, p.number)
@@ -227,7 +228,7 @@ func (p *partition) adopt(ctx context.Context, created time.Time) error {
 	return nil
 }
 
-// findDue learns when time alone will change each running study.
+// findDue learns which studies run and when time alone will change each.
 func (p *partition) findDue(ctx context.Context) error {
 	if p.fence == 0 {
 		return nil
@@ -241,15 +242,25 @@ func (p *partition) findDue(ctx context.Context) error {
 		var r struct {
 			Due time.Time `msgpack:"due"`
 		}
-		if ok && wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() {
+		if !ok {
+			continue
+		}
+		p.running[key.Model] = true
+		if wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() {
 			p.due[key.Model] = r.Due
 		}
 	}
 	return nil
 }
 
-// schedule notes when time alone will change the model next.
+// schedule notes whether the model has a running study and when time alone will
+// change it next.
 func (p *partition) schedule(m *model) {
+	if m.study != nil {
+		p.running[m.id] = true
+	} else {
+		delete(p.running, m.id)
+	}
 	if due := m.due(); !due.IsZero() && !p.frozen[m.id] {
 		p.due[m.id] = due
 	} else {

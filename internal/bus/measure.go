@@ -4,30 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// PublishMany publishes n inputs and waits until the stream has acknowledged all.
-func (b *Bus) PublishMany(ctx context.Context, n int, message func(i int) (subject string, body []byte)) error {
-	for i := range n {
-		subject, body := message(i)
-		if _, err := b.js.PublishAsync(subject, body, jetstream.WithStallWait(30*time.Second)); err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	select {
-	case <-b.js.PublishAsyncComplete():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // Listen calls f for each message that comes under the subject to a plain
 // subscription, until the returned function is called.
