@@ -9,7 +9,6 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nuid"
@@ -122,7 +121,7 @@ func (b *run) monitoring() ([]Result, error) {
 	return all, nil
 }
 
-func grouped(n int) string { return strings.Replace(fmt.Sprintf("%d", n), "000", ",000", 1) }
+func grouped(n int) string { return fmt.Sprintf("%d,%03d", n/1000, n%1000) }
 
 type floor func(ctx context.Context, b *bus.Bus, last []uint64) error
 
@@ -133,18 +132,28 @@ func (b *run) compare(name, what string, models int, tuned bool, floor floor) ([
 		events *= 4
 	}
 	var worker, base, ratios, heap []float64
-	for range b.options.Rounds {
-		f, err := b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error { return floor(b.ctx, g, last) })
-		if err != nil {
-			return nil, err
+	for round := range b.options.Rounds {
+		var w, f, perModel float64
+		runs := []func() error{
+			func() (err error) {
+				f, err = b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error { return floor(b.ctx, g, last) })
+				return err
+			},
+			func() (err error) {
+				before := heapInUse()
+				w, err = b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error {
+					return b.work(g, tuned, last, func() { perModel = (heapInUse() - before) / float64(models) })
+				})
+				return err
+			},
 		}
-		before := heapInUse()
-		var perModel float64
-		w, err := b.timed(models, events, tuned, func(g *bus.Bus, last []uint64) error {
-			return b.work(g, tuned, last, func() { perModel = (heapInUse() - before) / float64(models) })
-		})
-		if err != nil {
-			return nil, err
+		if round%2 == 1 {
+			slices.Reverse(runs) // a machine that slows down or speeds up favours neither
+		}
+		for _, run := range runs {
+			if err := run(); err != nil {
+				return nil, err
+			}
 		}
 		worker, base, ratios = append(worker, w), append(base, f), append(ratios, w/f)
 		heap = append(heap, perModel)

@@ -44,7 +44,7 @@ const readChunk = 500
 
 // readBytes is about how much the server may answer at once. Without a bound it
 // sends what it may have pending for a client, and a little more cuts us off.
-const readBytes = 1 << 20
+const readBytes = 512 << 10
 
 // ReadOffset returns offset.<p>, perhaps a stale one. A stale one does no harm:
 // it becomes the fence, and the first commit is refused.

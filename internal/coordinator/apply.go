@@ -1,8 +1,8 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -142,11 +142,11 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	}
 	s := p.step(m.id, d.in.Sequence, d.in.Time, d.in.TraceParent)
 	before := m.writes()
-	refused := guard(func() error { return errors.Join(s.apply(m, d), s.err) })
-	if errors.Is(refused, errPanicked) {
-		p.poison[d.in.Sequence] = fmt.Errorf("internal fault, please report it: %w", refused)
-		p.log.Error().Err(refused).Str("model", m.id).Uint64("sequence", d.in.Sequence).Msg("an input made a panic and becomes a dead letter")
-		return errPanicked
+	refused := guard(func() error { return s.apply(m, d) })
+	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {
+		p.poison[d.in.Sequence] = unfit
+		p.log.Error().Err(unfit).Str("model", m.id).Uint64("sequence", d.in.Sequence).Msg("an input cannot be applied and becomes a dead letter")
+		return errUnfit
 	}
 	if s.changed {
 		m.sequence, m.forgotten = d.in.Sequence, forget

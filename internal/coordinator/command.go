@@ -36,12 +36,38 @@ func (s *step) start(m *model, c *wire.Command) error {
 	if err != nil {
 		return err
 	}
+	if err := s.fits(d); err != nil {
+		return err
+	}
 	st, err := study.New(d, name, s.sequence, s.sequence, s.now)
 	if err != nil {
 		return err
 	}
 	m.study, s.changed, s.agents = st, true, true
 	s.publish(m, st.Fill(s.now), "")
+	return nil
+}
+
+// fits makes sure that the study's state, which holds its definition, its queue
+// (128 KiB) and two configs, is never too large for a message.
+func (s *step) fits(d *study.Definition) error {
+	definition, err := wire.MarshalState(d.Tree)
+	if err != nil {
+		return fmt.Errorf("study: %w", err)
+	}
+	size := len(definition) + 160<<10
+	for _, p := range d.Space.Parameters() {
+		longest := 9
+		for _, c := range p.Choices {
+			if text, ok := c.(string); ok {
+				longest = max(longest, len(text)+5)
+			}
+		}
+		size += 2 * (len(p.Name) + 5 + longest)
+	}
+	if size > s.room {
+		return fmt.Errorf("study: its state may take %d bytes, the server takes %d in a message: make it smaller or raise the server's max_payload", size, s.room)
+	}
 	return nil
 }
 

@@ -34,6 +34,7 @@ type step struct {
 	cause
 	config  *Config
 	names   wire.Subjects
+	room    int // bytes that a message may have
 	outputs []output
 	agents  bool // the model's trials are about to be shared out
 	changed bool // the model has to be written
@@ -58,6 +59,9 @@ func (s *step) note(warn bool, err, format string, args ...any) {
 func (s *step) emit(kind, subject, id string, message any) {
 	encoding := s.config.Encoding[kind]
 	body, err := wire.Encode(message, encoding)
+	if err == nil && len(body) > s.room {
+		err = fmt.Errorf("%d bytes, the server takes %d: raise its max_payload", len(body), s.room)
+	}
 	if err != nil {
 		s.err = fmt.Errorf("encode %s: %w", kind, err)
 		return
@@ -117,6 +121,7 @@ func (s *step) dead(partition, slot int, subject, contentType string, body []byt
 		contentType = "application/octet-stream"
 	}
 	h := s.header(KindDead, "", headerText(contentType))
+	h["ce-subject"] = headerText(s.model)
 	h["Retune-Error"] = headerText(reason.Error())
 	h["Retune-Model"] = headerText(s.model)
 	h["Retune-Subject"] = subject

@@ -119,8 +119,9 @@ func TestVersions(t *testing.T) {
 	for i := range rememberedVersions {
 		send(fmt.Sprintf("w%d", i), 1)
 	}
-	send("v1", 1, 1, 1, 1, 5) // forgotten by now, so new: four make a baseline
-	if _, e := b.next(retrains); e["version"] != "v1" || e["reference"] != 1.0 {
+	send("w15", 3, 3, 3)
+	send("v1", 9, 9, 9, 9, 20) // forgotten by now, so new: four make a baseline
+	if _, e := b.next(retrains); e["version"] != "v1" || e["reference"] != 9.0 {
 		t.Errorf("%v", e)
 	}
 	b.settle()

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,7 +95,7 @@ func (p *partition) run() error {
 			return nil
 		case errors.Is(err, bus.ErrAltered), errors.Is(err, bus.ErrInputs), errors.Is(err, errNewerSchema):
 			return fmt.Errorf("partition %d: %w", p.number, err)
-		case errors.Is(err, errPanicked):
+		case errors.Is(err, errUnfit):
 			continue
 		case errors.Is(err, bus.ErrConflict):
 			p.metrics.conflicts.Inc()
@@ -242,7 +243,7 @@ func (p *partition) findDue(ctx context.Context) error {
 		var r struct {
 			Due time.Time `msgpack:"due"`
 		}
-		if !ok {
+		if !ok || p.frozen[key.Model] {
 			continue
 		}
 		p.running[key.Model] = true
@@ -382,10 +383,11 @@ func (p *partition) tickModel(ctx context.Context, id string, now time.Time) err
 	}
 	s := p.step(id, 0, now, "")
 	before := m.writes()
-	if err := guard(func() error { s.tick(m); return s.err }); err != nil {
+	refused := guard(func() error { s.tick(m); return nil })
+	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {
 		p.frozen[id] = true
-		p.log.Error().Err(err).Str("model", id).Msg("time can not pass for a model: its studies' deadlines are off until the next start")
-		return errPanicked
+		p.log.Error().Err(unfit).Str("model", id).Msg("time cannot pass for a model: the deadlines of its study are off until the next start")
+		return errUnfit
 	}
 	p.accept(m, s, before)
 	return nil
@@ -394,20 +396,36 @@ func (p *partition) tickModel(ctx context.Context, id string, now time.Time) err
 func (p *partition) step(id string, sequence uint64, now time.Time, trace string) *step {
 	return &step{
 		cause:  cause{model: id, sequence: sequence, now: now, trace: trace},
-		config: p.config, names: p.bus.Settings().Subjects, metrics: p.scratch,
+		config: p.config, names: p.bus.Settings().Subjects, room: p.room(), metrics: p.scratch,
 	}
 }
 
-var errPanicked = errors.New("panic")
+// room is how large the body of a message may be: the server's limit less headers.
+func (p *partition) room() int { return int(p.bus.MaxPayload()) - 4096 }
+
+var (
+	errPanicked = errors.New("internal fault, please report it")
+	// errUnfit: an input or tick was half applied; the partition is read again and
+	// leaves it out.
+	errUnfit = errors.New("cannot be applied")
+)
 
 // guard turns a panic into an error.
 func guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errPanicked, r)
+			err = fmt.Errorf("%w: panic: %v", errPanicked, r)
 		}
 	}()
 	return f()
+}
+
+// panicked is the error if it comes from a panic.
+func panicked(err error) error {
+	if errors.Is(err, errPanicked) {
+		return err
+	}
+	return nil
 }
 
 func labelOf(partition int) string { return strconv.Itoa(partition) }

@@ -2,12 +2,14 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/bus/bustest"
@@ -99,7 +101,7 @@ func TestNoStepOutgrowsItsBound(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	largest := 0
 	do := func(at time.Time, f func(s *step)) {
-		s := &step{cause: cause{model: "m", sequence: 1, now: at}, config: &config, names: wire.Subjects{Prefix: "retune"}}
+		s := &step{cause: cause{model: "m", sequence: 1, now: at}, config: &config, names: wire.Subjects{Prefix: "retune"}, room: 1 << 20}
 		f(s)
 		if s.err != nil {
 			t.Fatal(s.err)
@@ -366,4 +368,9 @@ func TestForget(t *testing.T) {
 	if m := b.expect(all, map[string]int{"config": 1}); !strings.Contains(string(m[0].Data), `"number":0`) {
 		t.Errorf("%s", m[0].Data)
 	}
+	b.command("m", `{"op":"forget"}`)
+	bustest.Eventually(t, 10*time.Second, "the agents' consumer is gone", func() bool {
+		_, err := must(b.js.Stream(t.Context(), "KV_retune")).Consumer(t.Context(), bus.AgentsConsumer("retune", "m"))
+		return errors.Is(err, jetstream.ErrConsumerNotFound)
+	})
 }

@@ -37,6 +37,9 @@ type Monitor struct {
 	watches []watch
 }
 
+// maxSpecs bounds the findings of one report.
+const maxSpecs = 50
+
 // watch is one compiled spec.
 type watch struct {
 	metric   string
@@ -59,6 +62,9 @@ type cell struct {
 
 // New compiles specs. Errors name the spec by its index: `monitor[1].window: …`.
 func New(specs []Spec) (*Monitor, error) {
+	if len(specs) > maxSpecs {
+		return nil, fmt.Errorf("monitor: %d entries: give at most %d", len(specs), maxSpecs)
+	}
 	m := &Monitor{watches: make([]watch, len(specs))}
 	seen := make(map[string]int, len(specs))
 	for i, spec := range specs {

@@ -11,9 +11,10 @@ import (
 const (
 	maxMetrics    = 10_000
 	maxConfig     = 1_000
-	maxLabel      = 256     // bytes of version and run_id
-	maxErrorText  = 4 << 10 // bytes
-	maxIndexless  = 16      // metrics up to which a scan finds a duplicate sooner than a map
+	maxConfigSize = 256 << 10 // bytes of msgpack: it becomes a part of the model's state and of outputs
+	maxLabel      = 256       // bytes of version and run_id
+	maxErrorText  = 4 << 10   // bytes
+	maxIndexless  = 16        // metrics up to which a scan finds a duplicate sooner than a map
 	maxInterned   = 1_024
 	maxInternSize = 64
 	maxKeptBuffer = 64 << 10
@@ -260,6 +261,9 @@ func (in *reportReader) readConfig(t token) (Raw, error) {
 		pairs = append(pairs, p)
 	}
 	in.config, in.pairs = buffer, pairs
+	if len(buffer) > maxConfigSize {
+		return nil, &FieldError{"config", "", fmt.Sprintf("has %d bytes", len(buffer)), fmt.Sprintf("send at most %d", maxConfigSize)}
+	}
 	return joinPairs(buffer, pairs), nil
 }
 
