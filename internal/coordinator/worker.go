@@ -25,11 +25,12 @@ type Worker struct {
 	self      bus.Worker
 	fatal     chan error
 
-	mu     sync.Mutex
-	joined bool
-	ended  bool // nothing is started any more
-	served map[int]*tenancy
-	warned map[string]bool // workers of another config
+	mu      sync.Mutex
+	joined  bool
+	serving sync.WaitGroup
+	ended   bool // nothing is started any more
+	served  map[int]*tenancy
+	warned  map[string]bool // workers of another config
 }
 
 // tenancy is a partition being served.
@@ -190,7 +191,7 @@ func (w *Worker) start(number int) {
 			w.mu.Unlock()
 		},
 	}
-	go func() {
+	w.serving.Go(func() {
 		defer close(t.done)
 		if err := p.run(); err != nil {
 			select {
@@ -198,7 +199,7 @@ func (w *Worker) start(number int) {
 			default:
 			}
 		}
-	}()
+	})
 }
 
 // compare warns once of a worker that runs with another config.
@@ -210,15 +211,13 @@ func (w *Worker) compare(other bus.Worker) {
 	}
 }
 
+// stopAll waits for all partitions, those under way to another worker too.
 func (w *Worker) stopAll() {
 	w.mu.Lock()
-	tenancies := w.served
-	w.served, w.ended = map[int]*tenancy{}, true
-	w.mu.Unlock()
-	for _, t := range tenancies {
+	for _, t := range w.served {
 		t.cancel()
 	}
-	for _, t := range tenancies {
-		<-t.done
-	}
+	w.served, w.ended = map[int]*tenancy{}, true
+	w.mu.Unlock()
+	w.serving.Wait()
 }

@@ -1,0 +1,108 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/wire"
+)
+
+// open reads the offset, which becomes the fence, checks the input stream and
+// starts reading after it.
+func (p *partition) open(ctx context.Context) error {
+	p.models, p.due, p.running = map[string]*model{}, map[string]time.Time{}, map[string]bool{}
+	p.dirty, p.fresh, p.batch, p.behind = nil, 0, batch{}, false
+	p.changed, p.ticked, p.polled = time.Time{}, time.Time{}, time.Now()
+	entry, err := p.bus.ReadOffset(ctx, p.number)
+	if err != nil {
+		return err
+	}
+	p.fence, p.offset = entry.Revision, offsetRecord{Schema: schema}
+	if entry.Value != nil {
+		if err := decodeState(entry.Value, &p.offset, &p.offset.Schema); err != nil {
+			return fmt.Errorf("offset: %w", err)
+		}
+	}
+	adopted, err := p.findPlace(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.findDue(ctx); err != nil {
+		return err
+	}
+	p.applied = p.offset.place()
+	if adopted {
+		// Written at once: later starts come without the option.
+		if err := p.commit(ctx); err != nil {
+			return err
+		}
+	}
+	p.reader, err = p.bus.Read(ctx, p.number, p.offset.Sequence+1)
+	return err
+}
+
+// findPlace makes sure that the offset speaks of the input stream that is there,
+// or that it does from now on.
+func (p *partition) findPlace(ctx context.Context) (adopted bool, err error) {
+	created, expired, err := p.bus.CheckPlace(ctx, p.offset.place())
+	if errors.Is(err, bus.ErrInputs) {
+		if !p.config.AdoptInputs {
+			return false, fmt.Errorf("%w: restore the stream and start again, or start once with --adopt-inputs to go on with the one that is there (inputs between the two are lost)", err)
+		}
+		return true, p.adopt(ctx, created)
+	}
+	if err != nil {
+		return false, err
+	}
+	p.offset.Created = created
+	if expired {
+		p.offset.Expired++
+		p.metrics.expired.Inc()
+		p.log.Error().Uint64("offset", p.offset.Sequence).Msg("inputs expired before they were read: raise limits.input_age or limits.input_bytes, or add workers")
+	}
+	return false, nil
+}
+
+// adopt starts an epoch: sequences of the stream before mean nothing any more.
+func (p *partition) adopt(ctx context.Context, created time.Time) error {
+	end, err := p.bus.InputsEnd(ctx)
+	if err != nil {
+		return err
+	}
+	from := uint64(0)
+	if created.Equal(p.offset.Created) && end < p.offset.Sequence {
+		from = end
+	}
+	p.log.Warn().Uint64("from", from).Msg("adopting an input stream that was not read before")
+	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, 0
+	p.offset.Epoch++
+	return nil
+}
+
+// findDue learns which studies run and when time alone will change each.
+func (p *partition) findDue(ctx context.Context) error {
+	if p.fence == 0 {
+		return nil
+	}
+	entries, err := p.bus.Scan(ctx, p.number, p.fence, "study."+p.label+".*")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		key, ok := wire.ParseKey(e.Key)
+		var r struct {
+			Due time.Time `msgpack:"due"`
+		}
+		if !ok || p.frozen[key.Model] {
+			continue
+		}
+		p.running[key.Model] = true
+		if wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() {
+			p.due[key.Model] = r.Due
+		}
+	}
+	return nil
+}
