@@ -96,11 +96,11 @@ func (p *partition) findDue(ctx context.Context) error {
 		var r struct {
 			Due time.Time `msgpack:"due"`
 		}
-		if !ok || p.frozen[key.Model] {
+		if !ok {
 			continue
 		}
 		p.running[key.Model] = true
-		if wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() {
+		if wire.UnmarshalState(e.Value, &r) == nil && !r.Due.IsZero() && !p.frozen[key.Model] {
 			p.due[key.Model] = r.Due
 		}
 	}

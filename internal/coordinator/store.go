@@ -34,7 +34,10 @@ func (o offsetRecord) place() bus.Place {
 func (p *partition) load(ctx context.Context, models []string, studies []studyName) error {
 	var keys []string
 	for _, id := range models {
-		keys = append(keys, wire.ModelKey(p.number, id), wire.StudyKey(p.number, id))
+		keys = append(keys, wire.ModelKey(p.number, id))
+		if p.running[id] {
+			keys = append(keys, wire.StudyKey(p.number, id))
+		}
 	}
 	for _, s := range studies {
 		keys = append(keys, wire.FinishedKey(p.number, s.model, s.study))
