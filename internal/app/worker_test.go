@@ -349,7 +349,7 @@ func TestConnectJoinsWhatRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if end, err := b.InputsEnd(t.Context()); err != nil || end != 0 {
+	if end, err := b.StoredBy(t.Context(), time.Now().Add(time.Hour)); err != nil || end != 0 {
 		t.Errorf("%d %v", end, err)
 	}
 }

@@ -51,8 +51,8 @@ var (
 	ErrUnknown = errors.New("the outcome of the commit is not known")
 	// ErrFull: the bucket has no room. Nothing of the commit was stored.
 	ErrFull = errors.New("the bucket is full: raise limits.bucket_bytes and the stream's max_bytes, or shorten the ttl of outputs")
-	// ErrAltered: the bucket lost settings that the protocol needs.
-	ErrAltered = errors.New("the bucket's stream was altered")
+	// ErrAltered: a stream has not, or no longer, the settings that the protocol needs.
+	ErrAltered = errors.New("not as retune needs it")
 	// ErrInputs: the input stream is not the one that the offsets speak of.
 	ErrInputs = errors.New("the input stream is not the one that was read before")
 )

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -40,12 +39,10 @@ func (b *Bus) Layout(ctx context.Context) (Layout, error) {
 	if t == nil {
 		return Layout{}, fmt.Errorf("%w: stream %s has no subject transform", ErrAltered, name)
 	}
-	call := partitionCall.FindStringSubmatch(t.Destination)
-	if call == nil {
+	if partitionsOf(stream.CachedInfo().Config) == 0 {
 		return Layout{}, fmt.Errorf("%w: stream %s transforms subjects to %q, which has no partition", ErrAltered, name, t.Destination)
 	}
-	l := Layout{bus: b}
-	l.Partitions, _ = strconv.Atoi(call[1])
+	l := Layout{bus: b, Partitions: partitionsOf(stream.CachedInfo().Config)}
 	if l.transform, err = server.NewSubjectTransform(t.Source, t.Destination); err != nil {
 		return Layout{}, fmt.Errorf("%w: stream %s: %w", ErrAltered, name, err)
 	}

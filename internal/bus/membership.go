@@ -97,15 +97,21 @@ func (m *membership) follow(ctx context.Context) error {
 					return err
 				}
 			}
-			if time.Since(last) > m.bus.set.Lease/2 {
-				m.forgive() // we slept, perhaps while renewing, not they
-			}
-			last = time.Now()
-			if time.Since(m.echo) > m.bus.set.Lease/2 {
+			if time.Since(m.echo) > m.bus.set.Lease/2 && time.Since(last) < m.bus.set.Lease/2 {
 				// The bucket was made anew, by another worker: a watch of the old
 				// one waits for sequences that are far away.
 				return errors.New("the watch does not show our own key")
 			}
+			if time.Since(renewed) >= m.bus.set.Lease/5 {
+				renewed = time.Now()
+				if err := m.renew(ctx); err != nil {
+					return err
+				}
+			}
+			if time.Since(last) > m.bus.set.Lease/2 {
+				m.forgive() // we slept, not they
+			}
+			last = time.Now()
 			changed = m.expire()
 		case <-ctx.Done():
 			return nil

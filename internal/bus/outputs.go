@@ -37,7 +37,7 @@ func (b *Bus) EnsureAgents(ctx context.Context, model string) error {
 	defer cancel()
 	s := b.set.Subjects
 	_, err := b.js.CreateConsumer(rctx, s.BucketStream(), jetstream.ConsumerConfig{
-		Durable: AgentsConsumer(s.Prefix, model), FilterSubject: s.Prefix + ".config." + model + ".*.*",
+		Durable: AgentsConsumer(model), FilterSubject: s.Prefix + ".config." + model + ".*.*",
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second,
 		Description: "trials of the model, shared out among agents",
 	})
@@ -48,13 +48,13 @@ func (b *Bus) EnsureAgents(ctx context.Context, model string) error {
 }
 
 // AgentsConsumer names the durable consumer of a model's trials.
-func AgentsConsumer(prefix, model string) string { return "retune-agents-" + model }
+func AgentsConsumer(model string) string { return "retune-agents-" + model }
 
 // RemoveAgents deletes the consumer of a model that is forgotten.
 func (b *Bus) RemoveAgents(ctx context.Context, model string) error {
 	rctx, cancel := request(ctx)
 	defer cancel()
-	err := b.js.DeleteConsumer(rctx, b.set.Subjects.BucketStream(), AgentsConsumer(b.set.Subjects.Prefix, model))
+	err := b.js.DeleteConsumer(rctx, b.set.Subjects.BucketStream(), AgentsConsumer(model))
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("consumer of the trials of %s: %w", model, err)
 	}

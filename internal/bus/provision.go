@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,7 +87,7 @@ func provisionError(want jetstream.StreamConfig, err error) error {
 		return fmt.Errorf("stream %s: %w", want.Name, err)
 	}
 	switch api.ErrorCode {
-	case 10047, 10023:
+	case 10047, 10023, 10005:
 		return errPermanent{fmt.Errorf("stream %s: the server has no room for %d MiB: lower limits.input_bytes and limits.bucket_bytes, or raise the server's max_file_store or the account's limit: %w", want.Name, want.MaxBytes>>20, err)}
 	case 10074:
 		return errPermanent{fmt.Errorf("stream %s: replicas: %d needs as many servers in the cluster: %w", want.Name, want.Replicas, err)}
@@ -127,7 +128,11 @@ func (b *Bus) compare(have, want jetstream.StreamConfig) error {
 	slices.Sort(hs)
 	slices.Sort(ws)
 	check(&broken, "subjects", hs, ws)
+	check(&broken, "storage", have.Storage, want.Storage)
 	check(&broken, "subject_transform", transform(have.SubjectTransform), transform(want.SubjectTransform))
+	if n := partitionsOf(have); n != partitionsOf(want) && n > 0 {
+		return errPermanent{fmt.Errorf("%w: stream %s has %d partitions, which is for good; worker.yaml says %d: set `partitions: %d`, or use another --prefix", ErrAltered, want.Name, n, b.set.Partitions, n)}
+	}
 	check(&broken, "republish", republish(have.RePublish), republish(want.RePublish))
 	check(&broken, "discard", have.Discard, want.Discard)
 	if want.AllowAtomicPublish {
@@ -147,10 +152,10 @@ func (b *Bus) compare(have, want jetstream.StreamConfig) error {
 	check(&other, "max_bytes", have.MaxBytes, want.MaxBytes)
 	check(&other, "num_replicas", have.Replicas, want.Replicas)
 	if len(other) > 0 {
-		b.log.Warn().Str("stream", want.Name).Strs("differs", other).Msg("the stream has other settings than the config; it is used as it is (`nats stream edit` changes it)")
+		b.log.Warn().Str("stream", want.Name).Strs("differs", other).Msg("the stream has other settings than the config; it is used as it is; docs/operations.md says how to change it")
 	}
 	if len(broken) > 0 {
-		return errPermanent{fmt.Errorf("%w: stream %s: %s: set it so with `nats stream edit`, delete the stream, or use another --prefix", ErrAltered, want.Name, strings.Join(broken, "; "))}
+		return errPermanent{fmt.Errorf("%w: stream %s: %s: set it so (docs/operations.md says how), or use another --prefix", ErrAltered, want.Name, strings.Join(broken, "; "))}
 	}
 	return nil
 }
@@ -167,6 +172,19 @@ func (b *Bus) explain(ctx context.Context, err error) error {
 		}
 	}
 	return err
+}
+
+// partitionsOf is how many partitions the stream's transform has, 0 if it has none.
+func partitionsOf(c jetstream.StreamConfig) int {
+	if c.SubjectTransform == nil {
+		return 0
+	}
+	call := partitionCall.FindStringSubmatch(c.SubjectTransform.Destination)
+	if call == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(call[1])
+	return n
 }
 
 func transform(t *jetstream.SubjectTransformConfig) string {

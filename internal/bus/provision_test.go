@@ -32,7 +32,7 @@ func TestProvisionNamesWhatDiffers(t *testing.T) {
 		"bucket.*allow_direct":              func(_, b *jetstream.StreamConfig) { b.AllowDirect = false },
 		"inputs.*subjects":                  func(in, _ *jetstream.StreamConfig) { in.Subjects = in.Subjects[:1] },
 		"inputs.*discard":                   func(in, _ *jetstream.StreamConfig) { in.Discard = jetstream.DiscardNew },
-		"inputs.*partition(8,2)": func(in, _ *jetstream.StreamConfig) {
+		"inputs.*8 partitions": func(in, _ *jetstream.StreamConfig) {
 			in.SubjectTransform.Destination = strings.Replace(in.SubjectTransform.Destination, "(4,", "(8,", 1)
 		},
 		"inputs.*subject_transform": func(in, _ *jetstream.StreamConfig) { in.SubjectTransform = nil },

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -53,7 +54,7 @@ func TestPublisherSurvivesARestart(t *testing.T) {
 			t.Errorf("%d is not stored, though it was sent when the server was back", tag)
 		}
 	}
-	end, err := b.InputsEnd(t.Context())
+	end, err := b.StoredBy(t.Context(), time.Now().Add(time.Hour))
 	if err != nil || len(last) != 2*half || end < count {
 		t.Errorf("%d answers, %d stored, the stream ends at %d: %v", len(last), count, end, err)
 	}

@@ -306,13 +306,33 @@ func (b *Bus) CheckPlace(ctx context.Context, at Place) (created time.Time, expi
 	return info.Created, info.State.FirstSeq > at.Sequence+1, nil
 }
 
-// InputsEnd is the last sequence of the input stream.
-func (b *Bus) InputsEnd(ctx context.Context) (uint64, error) {
+// StoredBy is the sequence of the last input that was stored at or before the time.
+func (b *Bus) StoredBy(ctx context.Context, at time.Time) (uint64, error) {
 	rctx, cancel := request(ctx)
 	defer cancel()
 	stream, err := b.js.Stream(rctx, b.set.Subjects.InputStream())
 	if err != nil {
 		return 0, fmt.Errorf("input stream: %w", err)
 	}
-	return stream.CachedInfo().State.LastSeq, nil
+	start := at.Add(1)
+	consumer, err := stream.CreateConsumer(rctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &start, HeadersOnly: true,
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 10 * time.Second,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("input stream: %w", err)
+	}
+	defer b.drop(b.set.Subjects.InputStream(), consumer.CachedInfo().Name)
+	if consumer.CachedInfo().NumPending == 0 {
+		return stream.CachedInfo().State.LastSeq, nil
+	}
+	first, err := consumer.Next(jetstream.FetchMaxWait(3 * time.Second))
+	if err != nil {
+		return 0, fmt.Errorf("input stream: %w", err)
+	}
+	meta, err := first.Metadata()
+	if err != nil {
+		return 0, fmt.Errorf("input stream: %w", err)
+	}
+	return meta.Sequence.Stream - 1, nil
 }

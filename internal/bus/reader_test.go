@@ -215,7 +215,37 @@ func TestCheckPlace(t *testing.T) {
 	}
 	b.publish(t, 20)
 	check("deleted and made anew", at, false, bus.ErrInputs)
-	if end := must(b.bus.InputsEnd(t.Context())); end != 20 {
+	if end := must(b.bus.StoredBy(t.Context(), time.Now().Add(time.Hour))); end != 20 {
 		t.Errorf("the inputs end at %d", end)
+	}
+}
+
+// TestStoredBy finds where a stream that was restored goes on after what was read.
+func TestStoredBy(t *testing.T) {
+	t.Parallel()
+	srv := bustest.Server(t)
+	b := bustest.Open(t, srv.ClientURL(), bustest.Settings())
+	_, js := bustest.Client(t, srv.ClientURL())
+	var times []time.Time
+	for range 3 {
+		if _, err := js.Publish(t.Context(), "retune.metrics.m", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream, err := js.Stream(t.Context(), "RETUNE_METRICS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sequence := range uint64(3) {
+		m, err := stream.GetMsg(t.Context(), sequence+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, m.Time)
+	}
+	for at, want := range map[time.Time]uint64{{}: 0, times[0].Add(-1): 0, times[0]: 1, times[1]: 2, times[2].Add(-1): 2, times[2]: 3, times[2].Add(time.Hour): 3} {
+		if got, err := b.StoredBy(t.Context(), at); err != nil || got != want {
+			t.Errorf("stored by %v: %d %v, want %d", at, got, err, want)
+		}
 	}
 }

@@ -122,9 +122,14 @@ func (p *partition) store(ctx context.Context, c bus.Commit) (uint64, error) {
 		revision, err := p.committer.Commit(ctx, c)
 		if !errors.Is(err, bus.ErrFull) {
 			p.metrics.stalled.WithLabelValues(p.label).Set(0)
+			p.stalled.Store(false)
 			return revision, err
 		}
 		p.metrics.stalled.WithLabelValues(p.label).Set(1)
+		p.stalled.Store(true)
+		if p.reader != nil {
+			_, _ = p.position(ctx) // the lag grows, and is seen to
+		}
 		p.log.Error().Err(err).Msg("stalled: nothing is lost, the inputs wait")
 		select {
 		case <-time.After(p.stallPause):

@@ -47,6 +47,9 @@ func (s *step) tune(m *model, r *wire.Report) error {
 	config, err := suggest(t.Strategy, strategy.Request{
 		Number: int(m.number), Index: int(m.number), Seed: wire.Seed(m.id, s.sequence, "live"), Base: base,
 	})
+	if errors.Is(err, strategy.ErrExhausted) {
+		return nil // a grid that has been through has no next config
+	}
 	if err != nil {
 		return fmt.Errorf("strategy %s: %w", t.Name, err)
 	}
@@ -89,12 +92,20 @@ func (s *step) retrain(m *model, r *wire.Report, f observer.Finding) {
 	event := wire.Retrain{
 		ID: id, ModelID: m.id, Trigger: "degraded", Reason: f.Reason, Severity: string(f.Severity),
 		Metric: f.Metric, Detector: f.Detector, Value: &value, Config: m.config,
-		Version: r.Version, RunID: r.RunID, Time: wire.Time(reportTime(r, s.now)), Sequence: s.sequence,
+		Version: m.version(r), RunID: r.RunID, Time: wire.Time(reportTime(r, s.now)), Sequence: s.sequence,
 	}
 	if f.Severity != observer.Critical {
 		event.Reference = &reference
 	}
 	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, event)
+}
+
+// version that a report is of: what it says, else the newest known.
+func (m *model) version(r *wire.Report) string {
+	if r.Version == "" && len(m.versions) > 0 {
+		return m.versions[len(m.versions)-1]
+	}
+	return r.Version
 }
 
 // reportTime is when the trainer measured; by default when it was stored.

@@ -66,17 +66,15 @@ func (p *partition) findPlace(ctx context.Context) (adopted bool, err error) {
 	return false, nil
 }
 
-// adopt starts an epoch: sequences of the stream before mean nothing any more.
+// adopt goes on with an input stream that was not read before: a new one from its
+// beginning, a restored one after the inputs that were applied. An epoch starts,
+// for sequences noted before mean nothing any more.
 func (p *partition) adopt(ctx context.Context, created time.Time) error {
-	end, err := p.bus.InputsEnd(ctx)
+	from, err := p.bus.StoredBy(ctx, p.offset.Time)
 	if err != nil {
 		return err
 	}
-	from := uint64(0)
-	if created.Equal(p.offset.Created) && end < p.offset.Sequence {
-		from = end
-	}
-	p.log.Warn().Uint64("from", from).Msg("adopting an input stream that was not read before")
+	p.log.Warn().Uint64("after", from).Time("time", p.offset.Time).Msg("adopting an input stream that was not read before")
 	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, 0
 	p.offset.Epoch++
 	return nil

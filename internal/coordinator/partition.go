@@ -45,6 +45,7 @@ type partition struct {
 	stop      context.Context // ended when the partition is to be handed over
 	opened    func()
 	progress  *atomic.Uint64
+	stalled   *atomic.Bool
 
 	// What a tenure knows; dropped after any failure.
 	fence   uint64

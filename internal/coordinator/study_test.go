@@ -356,7 +356,7 @@ func TestForget(t *testing.T) {
 	b.command("m", startStudy, "s", `"max_trials":1`) // the name again, another definition
 	b.expect(all, map[string]int{"config": 1})
 	// An agent gets the trial of the new study, none of the old ones.
-	consumer := must(must(b.js.Stream(t.Context(), "KV_retune")).Consumer(t.Context(), bus.AgentsConsumer("retune", "m")))
+	consumer := must(must(b.js.Stream(t.Context(), "KV_retune")).Consumer(t.Context(), bus.AgentsConsumer("m")))
 	for m := range must(consumer.FetchNoWait(10)).Messages() {
 		if m.Subject() != "retune.config.m.s.0" {
 			t.Errorf("an agent gets %s", m.Subject())
@@ -370,7 +370,7 @@ func TestForget(t *testing.T) {
 	}
 	b.command("m", `{"op":"forget"}`)
 	bustest.Eventually(t, 10*time.Second, "the agents' consumer is gone", func() bool {
-		_, err := must(b.js.Stream(t.Context(), "KV_retune")).Consumer(t.Context(), bus.AgentsConsumer("retune", "m"))
+		_, err := must(b.js.Stream(t.Context(), "KV_retune")).Consumer(t.Context(), bus.AgentsConsumer("m"))
 		return errors.Is(err, jetstream.ErrConsumerNotFound)
 	})
 }

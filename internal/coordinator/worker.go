@@ -38,6 +38,7 @@ type tenancy struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	open    bool
+	stalled atomic.Bool   // waits for room in the bucket
 	applied atomic.Uint64 // the last input that is applied, its outputs committed
 }
 
@@ -107,6 +108,9 @@ func (w *Worker) Ready() error {
 	for p, t := range w.served {
 		if !t.open {
 			return fmt.Errorf("partition %d is not open yet", p)
+		}
+		if t.stalled.Load() {
+			return fmt.Errorf("partition %d is stalled: %w", p, bus.ErrFull)
 		}
 	}
 	return nil
@@ -184,7 +188,7 @@ func (w *Worker) start(number int) {
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
 		limits: w.limits, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
 		poison: map[uint64]error{}, frozen: map[string]bool{}, stallPause: time.Second,
-		progress: &t.applied,
+		progress: &t.applied, stalled: &t.stalled,
 		opened: func() {
 			w.mu.Lock()
 			t.open = true
