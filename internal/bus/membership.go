@@ -26,6 +26,7 @@ type Worker struct {
 // membership keeps one worker's key alive and tells who else lives.
 type membership struct {
 	bus     *Bus
+	id      string
 	self    func() Worker
 	changed func([]Worker)
 
@@ -43,7 +44,7 @@ type seenWorker struct {
 // goes. self is asked before every renewal. It runs until ctx ends and then takes
 // the key away, so that the others need not wait for the lease.
 func (b *Bus) Join(ctx context.Context, self func() Worker, changed func([]Worker)) error {
-	m := &membership{bus: b, self: self, changed: changed, members: map[string]seenWorker{}}
+	m := &membership{bus: b, id: self().ID, self: self, changed: changed, members: map[string]seenWorker{}}
 	for ctx.Err() == nil {
 		if err := m.follow(ctx); err != nil && ctx.Err() == nil {
 			b.log.Warn().Err(err).Msg("list of workers: starting over")
@@ -112,7 +113,7 @@ func (m *membership) follow(ctx context.Context) error {
 				m.forgive() // we slept, not they
 			}
 			last = time.Now()
-			changed = m.expire()
+			changed = m.expire(last)
 		case <-ctx.Done():
 			return nil
 		}
@@ -153,7 +154,7 @@ func (m *membership) publish(ctx context.Context, subject string, body []byte) e
 func (m *membership) see(e jetstream.KeyValueEntry) (changed bool) {
 	_, known := m.members[e.Key()]
 	if e.Operation() != jetstream.KeyValuePut {
-		if e.Key() == m.self().ID {
+		if e.Key() == m.id {
 			return false
 		}
 		delete(m.members, e.Key())
@@ -163,19 +164,18 @@ func (m *membership) see(e jetstream.KeyValueEntry) (changed bool) {
 	if err := json.Unmarshal(e.Value(), &w); err != nil || w.ID != e.Key() {
 		return false
 	}
-	if w.ID == m.self().ID {
+	if w.ID == m.id {
 		m.echo = time.Now()
 	}
 	m.members[w.ID] = seenWorker{w, time.Now()}
 	return !known
 }
 
-// expire drops those not heard of for a lease, even where the server, restarted,
-// has forgotten them.
-func (m *membership) expire() (changed bool) {
-	self := m.self().ID
+// expire drops those not heard of for a lease before now, even where the server,
+// restarted, has forgotten them. now is from before any sleep of ours.
+func (m *membership) expire(now time.Time) (changed bool) {
 	for id, w := range m.members {
-		if id != self && time.Since(w.seen) > m.bus.set.Lease+m.bus.set.Lease/50 {
+		if id != m.id && now.Sub(w.seen) > m.bus.set.Lease+m.bus.set.Lease/50 {
 			delete(m.members, id)
 			changed = true
 		}
@@ -205,7 +205,7 @@ func (m *membership) leave() error {
 	defer cancel()
 	kv, err := m.bus.js.KeyValue(ctx, m.bus.set.Subjects.WorkersBucket())
 	if err == nil {
-		err = kv.Delete(ctx, m.self().ID)
+		err = kv.Delete(ctx, m.id)
 	}
 	if err != nil {
 		return fmt.Errorf("leave: %w", err)
