@@ -50,7 +50,7 @@ func (p *partition) findPlace(ctx context.Context) (adopted bool, err error) {
 	created, expired, err := p.bus.CheckPlace(ctx, p.offset.place())
 	if errors.Is(err, bus.ErrInputs) {
 		if !p.config.AdoptInputs {
-			return false, fmt.Errorf("%w: restore the stream and start again, or start once with --adopt-inputs to go on with the one that is there (inputs between the two are lost)", err)
+			return false, fmt.Errorf("%w: put the right one back, then start once with --adopt-inputs to go on after what was applied (inputs that are not in it are lost)", err)
 		}
 		return true, p.adopt(ctx, created)
 	}
@@ -74,7 +74,7 @@ func (p *partition) adopt(ctx context.Context, created time.Time) error {
 	if err != nil {
 		return err
 	}
-	p.log.Warn().Uint64("after", from).Time("time", p.offset.Time).Msg("adopting an input stream that was not read before")
+	p.log.Warn().Uint64("after", from).Time("applied_until", p.offset.Time).Msg("adopting an input stream that was not read before")
 	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, 0
 	p.offset.Epoch++
 	return nil
