@@ -53,6 +53,8 @@ var (
 	ErrFull = errors.New("the bucket is full: raise limits.bucket_bytes and the stream's max_bytes, or shorten the ttl of outputs")
 	// ErrAltered: a stream has not, or no longer, the settings that the protocol needs.
 	ErrAltered = errors.New("not as retune needs it")
+	// ErrRefused: the server will not do it however often it is asked.
+	ErrRefused = errors.New("refused by the server")
 	// ErrInputs: the input stream is not the one that the offsets speak of.
 	ErrInputs = errors.New("the input stream is not the one that was read before")
 )

@@ -136,6 +136,11 @@ func (c *Committer) Commit(ctx context.Context, commit Commit) (uint64, error) {
 	if len(commit.Writes) > MaxWrites {
 		return 0, fmt.Errorf("%d writes in one commit, at most %d fit: this is a fault of retune", len(commit.Writes), MaxWrites)
 	}
+	for _, w := range commit.Writes {
+		if int64(len(w.body)) > c.bus.nc.MaxPayload() {
+			return 0, fmt.Errorf("%s has %d bytes, the server takes %d: this is a fault of retune", w.subject, len(w.body), c.bus.nc.MaxPayload())
+		}
+	}
 	r := &member{Commit: commit, ctx: ctx, done: make(chan outcome, 1)}
 	select {
 	case c.queue <- r:

@@ -69,6 +69,10 @@ func (c Connection) options(log zerolog.Logger, reconnected func()) ([]nats.Opti
 				log.Warn().Str("subject", sub.Subject).Msg("slow consumer")
 				return
 			}
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				log.Warn().Err(err).Msg("NATS refuses: see Permissions in docs/operations.md")
+				return
+			}
 			log.Debug().Err(err).Msg("NATS")
 		}),
 	}

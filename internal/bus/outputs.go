@@ -39,10 +39,11 @@ func (b *Bus) EnsureAgents(ctx context.Context, model string) error {
 	_, err := b.js.CreateConsumer(rctx, s.BucketStream(), jetstream.ConsumerConfig{
 		Durable: AgentsConsumer(model), FilterSubject: s.Prefix + ".config." + model + ".*.*",
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: 30 * time.Second,
-		Description: "trials of the model, shared out among agents",
+		InactiveThreshold: 30 * 24 * time.Hour, // nobody asks any more: the next study makes it again
+		Description:       "trials of the model, shared out among agents",
 	})
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-		return fmt.Errorf("consumer of the trials of %s: %w", model, err)
+		return fmt.Errorf("consumer of the trials of %s: %w", model, refused(err))
 	}
 	return nil
 }

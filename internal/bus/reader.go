@@ -40,6 +40,7 @@ type Reader struct {
 
 	mu       sync.Mutex
 	buffer   []Input
+	held     int64     // bytes in the buffer
 	received uint64    // sequence, in the consumer, of the last message buffered
 	asked    int       // messages asked for that have not come
 	heard    time.Time // when the server last sent anything
@@ -47,8 +48,9 @@ type Reader struct {
 }
 
 const (
-	readAhead     = 1024        // inputs asked for and not taken
-	readHeartbeat = time.Second // of the server while it has nothing to send
+	readAhead      = 1024        // inputs asked for and not taken
+	readAheadBytes = 4 << 20     // of a pull request; the next is sent when half of it is taken
+	readHeartbeat  = time.Second // of the server while it has nothing to send
 )
 
 // ErrGap: a message was lost on its way to the reader.
@@ -100,6 +102,9 @@ func (r *Reader) Take(n int) ([]Input, error) {
 	n = min(n, len(r.buffer))
 	taken := r.buffer[:n:n]
 	r.buffer = r.buffer[n:]
+	for i := range taken {
+		r.held -= int64(len(taken[i].Body))
+	}
 	if len(r.buffer) == 0 {
 		r.buffer = nil
 	}
@@ -161,11 +166,13 @@ func (r *Reader) Close() {
 // ask sends a pull request for what there is room for. Called under the lock.
 func (r *Reader) ask() {
 	room := readAhead - r.asked - len(r.buffer)
-	if r.err != nil || room < readAhead/2 {
+	// A message and the server's headers must always fit, or it would never come.
+	most := max(readAheadBytes, r.bus.nc.MaxPayload()+1<<20)
+	if r.err != nil || room < readAhead/2 || r.held > most/2 {
 		return
 	}
 	body := fmt.Appendf(nil, `{"batch":%d,"max_bytes":%d,"expires":%d,"idle_heartbeat":%d}`,
-		room, max(4<<20, r.bus.nc.MaxPayload()+1<<20), 10*time.Second, readHeartbeat)
+		room, most, 10*time.Second, readHeartbeat)
 	if r.asked == 0 {
 		r.heard = time.Now()
 	}
@@ -200,6 +207,7 @@ func (r *Reader) receive(m *nats.Msg) {
 		in.ContentType, in.TraceParent = m.Header.Get("Content-Type"), m.Header.Get("traceparent")
 	}
 	r.buffer = append(r.buffer, in)
+	r.held += int64(len(in.Body))
 	signal(r.ready)
 }
 
@@ -304,6 +312,18 @@ func (b *Bus) CheckPlace(ctx context.Context, at Place) (created time.Time, expi
 		}
 	}
 	return info.Created, info.State.FirstSeq > at.Sequence+1, nil
+}
+
+// Newest is the last input of all partitions.
+func (b *Bus) Newest(ctx context.Context) (Place, error) {
+	rctx, cancel := request(ctx)
+	defer cancel()
+	stream, err := b.js.Stream(rctx, b.set.Subjects.InputStream())
+	if err != nil {
+		return Place{}, fmt.Errorf("input stream: %w", err)
+	}
+	info := stream.CachedInfo()
+	return Place{Sequence: info.State.LastSeq, Time: info.State.LastTime, Created: info.Created}, nil
 }
 
 // StoredBy is the sequence of the last input that was stored at or before the time.

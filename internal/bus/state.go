@@ -264,16 +264,20 @@ func (b *Bus) drop(stream, consumer string) {
 	}()
 }
 
-// Purge removes what the bucket holds under the pattern, up to and with the
-// revision: keys written after it stay.
-func (b *Bus) Purge(ctx context.Context, pattern string, revision uint64) error {
-	return b.purge(ctx, b.set.Subjects.KeySubject(pattern), revision)
+// PurgeStudies removes what is kept of a model's finished studies and its live
+// config, up to and with the revision: what was written after it stays.
+func (b *Bus) PurgeStudies(ctx context.Context, partition int, model string, revision uint64) error {
+	return errors.Join(
+		b.purge(ctx, b.set.Subjects.KeySubject(wire.FinishedKey(partition, model, "*")), revision),
+		b.purge(ctx, b.set.Subjects.LiveConfig(model), revision))
 }
 
-// PurgeTrials removes the configs of a model's trials, up to and with the
+// PurgeTrials removes a model's trials and their configs, up to and with the
 // revision: agents to come would be given them.
-func (b *Bus) PurgeTrials(ctx context.Context, model string, revision uint64) error {
-	return b.purge(ctx, b.set.Subjects.TrialConfigs(model), revision)
+func (b *Bus) PurgeTrials(ctx context.Context, partition int, model string, revision uint64) error {
+	return errors.Join(
+		b.purge(ctx, b.set.Subjects.KeySubject(wire.TrialKeys(partition, model)), revision),
+		b.purge(ctx, b.set.Subjects.TrialConfigs(model), revision))
 }
 
 func (b *Bus) purge(ctx context.Context, subject string, revision uint64) error {
@@ -284,7 +288,16 @@ func (b *Bus) purge(ctx context.Context, subject string, revision uint64) error 
 		return fmt.Errorf("purge %s: %w", subject, err)
 	}
 	if err := stream.Purge(rctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(revision+1)); err != nil {
-		return fmt.Errorf("purge %s: %w", subject, err)
+		return fmt.Errorf("purge %s: %w", subject, refused(err))
 	}
 	return nil
+}
+
+// refused marks what the server will not do however often it is asked.
+func refused(err error) error {
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.Code != 404 {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return err
 }

@@ -126,7 +126,7 @@ func TestPurgeSparesWhatIsNewer(t *testing.T) {
 	}
 	first := write(0, "old")
 	second := write(first, "new")
-	if err := b.bus.Purge(t.Context(), "study.0.m.*", first); err != nil {
+	if err := b.bus.PurgeStudies(t.Context(), 0, "m", first); err != nil {
 		t.Fatal(err)
 	}
 	if left := must(b.bus.Scan(t.Context(), 0, second, "study.0.>")); len(left) != 1 || left[0].Key != wire.FinishedKey(0, "m", "new") {

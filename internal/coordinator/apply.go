@@ -3,6 +3,7 @@ package coordinator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -120,6 +121,9 @@ func (p *partition) applyOne(ctx context.Context, d *decoded) error {
 
 // decide applies one input, unless that was done before a replay.
 func (p *partition) decide(ctx context.Context, d *decoded) error {
+	if slices.Contains(p.offset.Dead, d.in.Sequence) {
+		return nil
+	}
 	if why := p.poison[d.in.Sequence]; why != nil {
 		return p.deadLetter(ctx, d, why)
 	}
@@ -153,7 +157,8 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	}
 	p.accept(m, s, before)
 	if refused != nil {
-		return p.deadLetter(ctx, d, refused)
+		p.addDeadLetter(d, refused) // into the same commit: there is room
+		return nil
 	}
 	if forget {
 		return p.forgotten(ctx, m)
@@ -170,8 +175,8 @@ func (s *step) apply(m *model, d *decoded) error {
 
 // prepare makes room for what the input may lead to. Before a model is forgotten
 // its state is written, so that a replay does not apply older inputs to what is
-// left, and its studies and trials are purged: only what is older than the fence,
-// so a worker that has lost the partition deletes nothing new.
+// left, and the names of its studies are purged: only what is older than the
+// fence, so a worker that has lost the partition deletes nothing new.
 func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 	if d.command.Op != "forget" {
 		return p.makeRoom(ctx, m.study != nil || d.kind == wire.KindStudy)
@@ -185,26 +190,28 @@ func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 	if err := p.commit(ctx); err != nil {
 		return err
 	}
-	for _, keys := range []string{"study." + p.label + "." + m.id + ".*", "trial." + p.label + "." + m.id + ".>"} {
-		if err := p.bus.Purge(ctx, keys, p.fence); err != nil {
-			return err
-		}
+	if err := p.bus.PurgeStudies(ctx, p.number, m.id, p.fence); err != nil {
+		return p.unlessRefused(d.in.Sequence, err)
 	}
-	if err := p.bus.PurgeTrials(ctx, m.id, p.fence); err != nil {
-		return err
-	}
+	delete(p.oversized, m.id)
 	m.broken, m.runs = nil, true
 	return nil
 }
 
+// forgotten commits that, and then removes what would only take room: trials, their
+// configs and the agents' consumer. What stays after a crash expires.
 func (p *partition) forgotten(ctx context.Context, m *model) error {
 	if !m.touched {
 		p.batch.touch(m, 0)
 	}
+	held := p.fence
 	if err := p.commit(ctx); err != nil {
 		return err
 	}
-	return p.bus.RemoveAgents(ctx, m.id)
+	if err := errors.Join(p.bus.PurgeTrials(ctx, p.number, m.id, held), p.bus.RemoveAgents(ctx, m.id)); err != nil {
+		p.log.Warn().Err(err).Str("model", m.id).Msg("what is left of a forgotten model stays until it expires")
+	}
+	return nil
 }
 
 // makeRoom commits what is decided if the next step might not fit beside it.
@@ -239,30 +246,30 @@ func (p *partition) accept(m *model, s *step, before int) {
 	p.batch.outputs = append(p.batch.outputs, s.outputs...)
 	p.batch.notes = append(p.batch.notes, s.notes...)
 	if s.agents {
-		p.batch.agents = append(p.batch.agents, m.id)
+		p.batch.agents = append(p.batch.agents, startedBy{m.id, s.sequence})
 	}
 }
 
 // deadLetter stores an input that cannot be used, once: a replay skips those that
 // are stored already.
 func (p *partition) deadLetter(ctx context.Context, d *decoded, reason error) error {
-	if d.in.Sequence <= p.offset.Dead {
-		return nil
-	}
 	if err := p.makeRoom(ctx, false); err != nil {
 		return err
 	}
+	p.addDeadLetter(d, reason)
+	return nil
+}
+
+func (p *partition) addDeadLetter(d *decoded, reason error) {
 	s := p.step(d.model, d.in.Sequence, d.in.Time, d.in.TraceParent)
-	slot := (p.offset.Slot + p.batch.dead) % deadSlots
+	slot := (p.offset.Slot + len(p.batch.dead)) % deadSlots
 	public := s.names.Metrics(d.model)
 	if d.kind == wire.KindStudy {
 		public = s.names.StudyCommand(d.model)
 	}
 	p.batch.outputs = append(p.batch.outputs, s.dead(p.number, slot, public, d.in.ContentType, d.in.Body, reason))
-	p.batch.dead++
-	p.batch.deadSeq = d.in.Sequence
+	p.batch.dead = append(p.batch.dead, d.in.Sequence)
 	p.log.Warn().Str("model", d.model).Uint64("sequence", d.in.Sequence).Str("error", reason.Error()).Msg("dead letter")
-	return nil
 }
 
 // tidy forgets what only the chunk needed: what became of studies that it asked

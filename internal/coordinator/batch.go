@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
@@ -21,10 +22,16 @@ type batch struct {
 	outputs []output
 	touched []*model
 	keys    int // writes that the touched models take
-	agents  []string
+	agents  []startedBy
 	notes   []note
-	dead    int    // dead letters among the outputs
-	deadSeq uint64 // the last input of those
+	dead    []uint64 // inputs of the dead letters among the outputs
+}
+
+// startedBy is a model whose trials are about to be shared out, and the input that
+// says so.
+type startedBy struct {
+	model    string
+	sequence uint64
 }
 
 func (b *batch) empty() bool { return len(b.outputs) == 0 && len(b.touched) == 0 }
@@ -44,9 +51,9 @@ func (b *batch) touch(m *model, before int) {
 // commit stores the batch with the state of its models and the offset, all or
 // nothing. After an error the partition has to be read again.
 func (p *partition) commit(ctx context.Context) error {
-	for _, id := range p.batch.agents {
-		if err := p.bus.EnsureAgents(ctx, id); err != nil {
-			return err
+	for _, a := range p.batch.agents {
+		if err := p.bus.EnsureAgents(ctx, a.model); err != nil {
+			return p.unlessRefused(a.sequence, err)
 		}
 	}
 	writes, err := p.writes()
@@ -69,8 +76,21 @@ func (p *partition) commit(ctx context.Context) error {
 		}
 		m.written()
 	}
+	p.metrics.models.WithLabelValues(p.label).Set(float64(p.offset.Models))
+	p.metrics.studies.WithLabelValues(p.label).Set(float64(len(p.running)))
 	p.committed()
 	return nil
+}
+
+// unlessRefused makes an input unusable whose side effect the server refuses for
+// good: it must not hold up the partition.
+func (p *partition) unlessRefused(sequence uint64, err error) error {
+	if !errors.Is(err, bus.ErrRefused) {
+		return err
+	}
+	p.poison[sequence] = err
+	p.log.Error().Err(err).Uint64("sequence", sequence).Msg("an input cannot be applied and becomes a dead letter")
+	return errUnfit
 }
 
 func (p *partition) writes() ([]bus.Write, error) {
@@ -110,8 +130,13 @@ func (p *partition) nextOffset() offsetRecord {
 			next.Models--
 		}
 	}
-	next.Slot = (next.Slot + p.batch.dead) % deadSlots
-	next.Dead = max(next.Dead, p.batch.deadSeq)
+	next.Slot = (next.Slot + len(p.batch.dead)) % deadSlots
+	next.Dead = nil
+	for _, sequence := range append(slices.Clone(p.offset.Dead), p.batch.dead...) {
+		if sequence > next.Sequence {
+			next.Dead = append(next.Dead, sequence)
+		}
+	}
 	return next
 }
 

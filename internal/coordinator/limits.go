@@ -33,11 +33,11 @@ func (l *limits) cached() int {
 // admits tells whether a partition that knows `own` models may learn of one more.
 // What the others know is asked at most every second.
 func (l *limits) admits(ctx context.Context, own, partition int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.counted) > time.Second {
+	if l.due() {
 		l.count(ctx)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	total := own
 	for p, n := range l.known {
 		if p != partition {
@@ -47,6 +47,17 @@ func (l *limits) admits(ctx context.Context, own, partition int) bool {
 	return total < l.maxModels
 }
 
+// due tells one of those who ask that it is time to count again.
+func (l *limits) due() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.counted) <= time.Second {
+		return false
+	}
+	l.counted = time.Now()
+	return true
+}
+
 func (l *limits) count(ctx context.Context) {
 	keys := make([]string, l.bus.Settings().Partitions)
 	for p := range keys {
@@ -54,9 +65,10 @@ func (l *limits) count(ctx context.Context) {
 	}
 	found, err := l.bus.ReadLatest(ctx, keys)
 	if err != nil {
-		return
+		return // as last time
 	}
-	l.counted = time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for p, key := range keys {
 		var o offsetRecord
 		if body := found[key].Value; body != nil && wire.UnmarshalState(body, &o) == nil {

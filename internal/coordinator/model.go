@@ -28,7 +28,7 @@ type model struct {
 	number    uint64    // live configs given
 	reports   uint64    // live ones
 	failed    uint64    // live ones in state failed
-	versions  []string  // newest last
+	versions  []string  // the last one reported last
 	config    wire.Raw  // in force
 	monitor   *observer.State
 	study     *study.Study              // running; nil: none
@@ -125,7 +125,11 @@ func decodeState(body []byte, v any, version *int) error {
 
 // see notes the version that a report bears and tells whether it is a new one.
 func (m *model) see(version string) bool {
-	if version == "" || slices.Contains(m.versions, version) {
+	if version == "" {
+		return false
+	}
+	if i := slices.Index(m.versions, version); i >= 0 {
+		m.versions = append(slices.Delete(m.versions, i, i+1), version)
 		return false
 	}
 	m.versions = append(m.versions, version)

@@ -15,7 +15,7 @@ import (
 func (p *partition) open(ctx context.Context) error {
 	p.models, p.due, p.running = map[string]*model{}, map[string]time.Time{}, map[string]bool{}
 	p.dirty, p.fresh, p.batch, p.behind = nil, 0, batch{}, false
-	p.changed, p.ticked, p.polled = time.Time{}, time.Time{}, time.Now()
+	p.changed, p.ticked, p.polled, p.moved, p.newest = time.Time{}, time.Time{}, time.Now(), time.Now(), bus.Place{}
 	entry, err := p.bus.ReadOffset(ctx, p.number)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (p *partition) findPlace(ctx context.Context) (adopted bool, err error) {
 	if expired {
 		p.offset.Expired++
 		p.metrics.expired.Inc()
-		p.log.Error().Uint64("offset", p.offset.Sequence).Msg("inputs expired before they were read: raise limits.input_age or limits.input_bytes, or add workers")
+		p.log.Error().Uint64("offset", p.offset.Sequence).Msg("inputs may have expired before they were read: raise limits.input_age or limits.input_bytes, or add workers")
 	}
 	return false, nil
 }
@@ -75,7 +75,7 @@ func (p *partition) adopt(ctx context.Context, created time.Time) error {
 		return err
 	}
 	p.log.Warn().Uint64("after", from).Time("applied_until", p.offset.Time).Msg("adopting an input stream that was not read before")
-	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, 0
+	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, nil
 	p.offset.Epoch++
 	return nil
 }

@@ -62,14 +62,18 @@ type partition struct {
 	changed time.Time            // since when something is unwritten; zero: nothing is
 	ticked  time.Time
 	polled  time.Time
+	moved   time.Time
+	newest  bus.Place // the stream's end at that time
 
 	// What outlives failures.
 	poison     map[uint64]error // inputs that made apply panic
+	oversized  map[string]error // models whose state does not fit a message
 	frozen     map[string]bool  // models whose tick panicked
 	decoder    wire.Decoder
 	chunk      []decoded
 	scratch    []observer.Metric
 	stallPause time.Duration
+	moveEvery  time.Duration
 }
 
 // dirtyModel is a model that changed after the place `before`.
@@ -190,16 +194,39 @@ func (p *partition) housekeep(ctx context.Context, idle bool) error {
 		}
 	}
 	if p.changed.IsZero() {
-		return nil
+		return p.moveOn(ctx, now)
 	}
 	age := now.Sub(p.changed)
-	if age >= flushAfter && idle || age >= flushLatest || len(p.dirty) > 0 && p.applied.Sequence-p.offset.Sequence >= flushInputs*uint64(p.bus.Settings().Partitions) {
+	if age >= flushAfter && idle || age >= flushLatest || len(p.offset.Dead) > deadSlots || len(p.dirty) > 0 && p.applied.Sequence-p.offset.Sequence >= flushInputs*uint64(p.bus.Settings().Partitions) {
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
 		p.evict()
 	}
 	return nil
+}
+
+// moveOn takes the offset of a partition without inputs along with the stream now
+// and then: or it would seem, once that place has expired, that inputs were lost.
+// It goes to where the stream ended a while ago, for the reader's consumer may
+// live on a replica that lags.
+func (p *partition) moveOn(ctx context.Context, now time.Time) error {
+	if now.Sub(p.moved) < p.moveEvery || p.fence == 0 {
+		return nil
+	}
+	p.moved = now
+	newest, err := p.bus.Newest(ctx)
+	if err != nil {
+		return err
+	}
+	before := p.newest
+	p.newest = newest
+	at, err := p.position(ctx)
+	if err != nil || !at.CaughtUp || before.Sequence <= p.applied.Sequence || !before.Created.Equal(p.offset.Created) {
+		return err
+	}
+	p.applied.Sequence, p.applied.Time = before.Sequence, before.Time
+	return p.flush(ctx)
 }
 
 func (p *partition) position(ctx context.Context) (bus.Position, error) {
@@ -292,6 +319,11 @@ func (p *partition) tickModel(ctx context.Context, id string, now time.Time) err
 		p.frozen[id] = true
 		p.log.Error().Err(unfit).Str("model", id).Msg("time cannot pass for a model: the deadlines of its study are off until the next start")
 		return errUnfit
+	}
+	if s.changed {
+		// What was read before was decided without this tick, what it was ignored or
+		// refused for included: a replay must not decide it again after the tick.
+		m.sequence, m.forgotten = max(m.sequence, p.applied.Sequence), false
 	}
 	p.accept(m, s, before)
 	return nil

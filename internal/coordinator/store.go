@@ -21,7 +21,7 @@ type offsetRecord struct {
 	Epoch    uint32    `msgpack:"epoch,omitempty"`
 	Models   int       `msgpack:"models"`            // known ones
 	Slot     int       `msgpack:"slot"`              // for the next dead letter
-	Dead     uint64    `msgpack:"dead,omitempty"`    // the last dead-lettered input
+	Dead     []uint64  `msgpack:"dead,omitempty"`    // dead-lettered inputs after Sequence
 	Expired  uint64    `msgpack:"expired,omitempty"` // times that inputs expired unread
 }
 
@@ -81,6 +81,9 @@ func (p *partition) admit(ctx context.Context, id string, found map[string]bus.E
 		m.stored = found[wire.ModelKey(p.number, id)].Value != nil
 		m.broken = fmt.Errorf("the stored state of model %s cannot be read: %w: send a forget command to start it afresh", id, err)
 		p.log.Error().Err(err).Str("model", id).Msg("the stored state of a model cannot be read")
+	}
+	if why := p.oversized[id]; why != nil {
+		m.broken = why
 	}
 	p.models[id] = m
 	return nil
@@ -173,6 +176,9 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 		if err != nil {
 			return fmt.Errorf("encode %s: %w", key, err)
 		}
+		if len(body) > p.room() {
+			return p.outgrown(m, key, len(body))
+		}
 		writes = append(writes, p.bus.State(key, body, ttl))
 		return nil
 	}
@@ -202,6 +208,14 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 		return nil, err
 	}
 	return writes, nil
+}
+
+// outgrown gives a model up whose state no message can hold: its inputs become dead
+// letters, or the partition would come to a halt.
+func (p *partition) outgrown(m *model, key string, size int) error {
+	p.oversized[m.id] = fmt.Errorf("%s has %d bytes, the server takes %d in a message: raise its max_payload or forget the model", key, size, p.room())
+	p.log.Error().Err(p.oversized[m.id]).Str("model", m.id).Msg("the state of a model has outgrown a message")
+	return errUnfit
 }
 
 func (p *partition) trialWrites(m *model, s *study.Study, put func(string, time.Duration, any) error) error {

@@ -187,8 +187,9 @@ func (w *Worker) start(number int) {
 	p := &partition{
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
 		limits: w.limits, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
-		poison: map[uint64]error{}, frozen: map[string]bool{}, stallPause: time.Second,
-		progress: &t.applied, stalled: &t.stalled,
+		poison: map[uint64]error{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
+		moveEvery: max(time.Second, min(w.bus.Settings().InputAge/10, time.Hour)),
+		progress:  &t.applied, stalled: &t.stalled,
 		opened: func() {
 			w.mu.Lock()
 			t.open = true

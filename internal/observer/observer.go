@@ -40,6 +40,9 @@ type Monitor struct {
 // maxSpecs bounds the findings of one report.
 const maxSpecs = 50
 
+// maxRemembered bounds the values that a state holds: 180 KB stored.
+const maxRemembered = 20_000
+
 // watch is one compiled spec.
 type watch struct {
 	metric   string
@@ -66,7 +69,7 @@ func New(specs []Spec) (*Monitor, error) {
 		return nil, fmt.Errorf("monitor: %d entries: give at most %d", len(specs), maxSpecs)
 	}
 	m := &Monitor{watches: make([]watch, len(specs))}
-	seen := make(map[string]int, len(specs))
+	seen, remembered := make(map[string]int, len(specs)), 0
 	for i, spec := range specs {
 		w, err := compile(fmt.Sprintf("monitor[%d]", i), spec)
 		if err != nil {
@@ -76,6 +79,9 @@ func New(specs []Spec) (*Monitor, error) {
 			return nil, fmt.Errorf("monitor[%d]: says the same as monitor[%d]: remove one of them", i, first)
 		}
 		seen[w.hash], m.watches[i] = i, w
+		if remembered += cap(w.detector.fresh()); remembered > maxRemembered {
+			return nil, fmt.Errorf("monitor[%d]: with it a model's state holds %d values: at most %d: give smaller windows", i, remembered, maxRemembered)
+		}
 	}
 	return m, nil
 }

@@ -29,6 +29,9 @@ func TrialKey(p int, model, study string, n int) string {
 	return joinKey("trial", p, model, study, strconv.Itoa(n))
 }
 
+// TrialKeys matches the keys of all trials of a model.
+func TrialKeys(p int, model string) string { return joinKey("trial", p, model, ">") }
+
 // OffsetKey holds how far a partition's inputs are applied.
 func OffsetKey(p int) string { return joinKey("offset", p) }
 
