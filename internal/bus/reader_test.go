@@ -249,3 +249,24 @@ func TestStoredBy(t *testing.T) {
 		}
 	}
 }
+
+// TestReadAheadIsBounded: large inputs that nobody takes are not all fetched.
+func TestReadAheadIsBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t, onePartition)
+	for range 100 {
+		must(b.js.Publish(t.Context(), "retune.metrics.m", make([]byte, 1<<20)))
+	}
+	r := must(b.bus.Read(t.Context(), 0, 1))
+	defer r.Close()
+	most := 4 * int(max(4<<20, b.bus.MaxPayload()+1<<20)>>20)
+	for total := 0; total < 100; {
+		<-r.Ready()
+		time.Sleep(50 * time.Millisecond) // as long as a commit takes
+		inputs := must(r.Take(5000))
+		if len(inputs) > most {
+			t.Fatalf("%d MiB were held", len(inputs))
+		}
+		total += len(inputs)
+	}
+}

@@ -121,7 +121,7 @@ func (b *Bus) multiLastPage(ctx context.Context, subjects []string, from, upTo u
 		return 0, 0, 0, err
 	}
 	inbox := b.nc.NewInbox()
-	replies := make(chan *nats.Msg, len(subjects)+1)
+	replies := make(chan *nats.Msg, max(len(subjects), 1024)+1) // a wildcard is good for 1,024
 	sub, err := b.nc.ChanSubscribe(inbox, replies)
 	if err != nil {
 		return 0, 0, 0, fmt.Errorf("read state: %w", err)
@@ -161,6 +161,9 @@ func endOfRead(status string, m *nats.Msg) (pending, last, bound uint64, err err
 	case status == "404" && m.Header.Get("Description") == "No Results":
 		return 0, 0, 0, nil
 	}
+	if status == "413" {
+		return 0, 0, 0, errTooMany
+	}
 	return 0, 0, 0, fmt.Errorf("read state: %s %s", status, m.Header.Get("Description"))
 }
 
@@ -178,7 +181,10 @@ func (b *Bus) entry(m *nats.Msg) Entry {
 // (yet) the last.
 func (b *Bus) Scan(ctx context.Context, partition int, fence uint64, pattern string) ([]Entry, error) {
 	offset := wire.OffsetKey(partition)
-	entries, err := b.lastPerKey(ctx, offset, pattern)
+	entries, err := b.few(ctx, offset, pattern)
+	if errors.Is(err, errTooMany) {
+		entries, err = b.lastPerKey(ctx, offset, pattern)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +202,16 @@ func (b *Bus) Scan(ctx context.Context, partition int, fence uint64, pattern str
 	}
 	return kept, nil
 }
+
+// few returns what matches in one request, without a consumer, if that is not too
+// much for one.
+func (b *Bus) few(ctx context.Context, patterns ...string) ([]Entry, error) {
+	found, err := b.multiLast(ctx, patterns)
+	return slices.Collect(maps.Values(found)), err
+}
+
+// errTooMany: the server answers for 1,024 keys at most.
+var errTooMany = errors.New("too many keys for one request")
 
 // Keys returns the keys that match the pattern, for people: perhaps a little stale.
 func (b *Bus) Keys(ctx context.Context, pattern string) ([]Entry, error) {

@@ -50,12 +50,20 @@ func TestStateIsReadAtTheFence(t *testing.T) {
 	}
 }
 
-// TestScan has more keys than the server answers for at once.
+// TestScan has few keys, as many as the server answers for at once, and more.
 func TestScan(t *testing.T) {
 	t.Parallel()
+	for _, keys := range []int{500, 1000, 2500} {
+		t.Run(strconv.Itoa(keys), func(t *testing.T) {
+			t.Parallel()
+			scan(t, keys)
+		})
+	}
+}
+
+func scan(t *testing.T, keys int) {
 	b := setup(t)
 	c := b.committer(t, 1, nil)
-	const keys = 2500
 	fence, all := uint64(0), []string(nil)
 	for start := 0; start < keys; start += 500 {
 		var writes []bus.Write

@@ -41,8 +41,14 @@ func setup(t *testing.T, change ...func(*testBundle)) *testBundle {
 	for _, f := range change {
 		f(b)
 	}
-	bustest.Open(t, srv.ClientURL(), b.set)
+	b.open()
 	return b
+}
+
+// open provisions and returns a bus of its own.
+func (b *testBundle) open() *bus.Bus {
+	b.t.Helper()
+	return bustest.Open(b.t, b.srv.ClientURL(), b.set)
 }
 
 func testConfig() Config {
@@ -173,6 +179,12 @@ func (b *testBundle) settle() {
 	stream := must(b.js.Stream(b.t.Context(), b.set.Subjects.InputStream()))
 	end := stream.CachedInfo().State.LastSeq
 	bustest.Eventually(b.t, 20*time.Second, "all inputs are written", func() bool { return b.offset().Sequence >= end })
+}
+
+func (b *testBundle) offsetOf(partition int) (o offsetRecord) {
+	b.t.Helper()
+	b.read(wire.OffsetKey(partition), &o)
+	return o
 }
 
 func (b *testBundle) offset() (o offsetRecord) {
