@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -86,9 +87,15 @@ type faults struct {
 }
 
 func (f *faults) run(d time.Duration, kinds ...string) {
+	var deck []string // shuffled again and again, so that each kind comes as often
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		time.Sleep(time.Duration(300+f.r.IntN(900)) * time.Millisecond) // the rhythm of misfortune
-		kind := kinds[f.r.IntN(len(kinds))]
+		if len(deck) == 0 {
+			deck = slices.Clone(kinds)
+			f.r.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
+		}
+		kind := deck[0]
+		deck = deck[1:]
 		f.counts[kind]++
 		w := f.workers[f.r.IntN(len(f.workers))]
 		switch kind {
@@ -219,7 +226,7 @@ func TestExactlyOnceOnACluster(t *testing.T) {
 	}
 	s := seed(t)
 	servers, urls := cluster(t)
-	got, w := disturb(t, urls, s, 3, servers, duration(t, 25*time.Second), false, "kill", "server", "pause", "server")
+	got, w := disturb(t, urls, s, 3, servers, duration(t, 30*time.Second), false, "kill", "server", "pause")
 	check(t, got, w, s)
 }
 
