@@ -34,7 +34,7 @@ type commands struct {
 
 // globals are the flags of all commands.
 type globals struct {
-	Config    string           `type:"path" placeholder:"worker.yaml" help:"Settings; without it the built-in ones."`
+	Config    string           `type:"path" placeholder:"FILE" help:"A worker.yaml; no file is read unless it is named here."`
 	Prefix    string           `env:"RETUNE_PREFIX" default:"retune" help:"Of all subjects, streams and buckets."`
 	NATS      string           `name:"nats" env:"NATS_URL" placeholder:"URL" help:"Address of NATS; several with commas."`
 	Context   string           `placeholder:"NAME" help:"Context of the nats CLI to connect with."`

@@ -42,7 +42,11 @@ func ShowStudy(ctx context.Context, b *bus.Bus, o ShowStudyOptions, out io.Write
 
 func (v *StudyView) head(out io.Writer, now time.Time) {
 	metric, goal := v.objective()
-	fmt.Fprintf(out, "%s of model %s: %s, started %s, took %s\n", v.Name, v.Model, v.stateText(), clock(v.StartedAt), took(v.StartedAt, v.FinishedAt, now))
+	verb := "took"
+	if v.State == running {
+		verb = "for"
+	}
+	fmt.Fprintf(out, "%s of model %s: %s, started %s, %s %s\n", v.Name, v.Model, v.stateText(), clock(v.StartedAt), verb, took(v.StartedAt, v.FinishedAt, now))
 	fmt.Fprintf(out, "%s %s by %s%s\n", goal, printable(metric), v.Strategy, v.bounds())
 	space, _ := v.Definition["space"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(space)) {
@@ -72,8 +76,17 @@ func parameterText(v any) string {
 		delete(rest, "low")
 		delete(rest, "high")
 	}
+	if rest["log"] == true {
+		text = append(text, "log")
+	}
+	delete(rest, "log")
+	when, _ := rest["when"].(map[string]any)
+	delete(rest, "when")
 	if len(rest) > 0 {
 		text = append(text, pairs(rest, " "))
+	}
+	for i, other := range slices.Sorted(maps.Keys(when)) {
+		text = append(text, []string{"when", "and"}[min(i, 1)], fmt.Sprintf("%s is one of %v", other, when[other]))
 	}
 	return strings.Join(text, " ")
 }

@@ -208,7 +208,8 @@ func (w *worker) greet(b *bus.Bus) {
 		line = line.Str("http", w.at.HTTP)
 	}
 	line.Msg(strings.Join([]string{
-		"ready for reports; publish one with: nats pub -s", w.at.NATS, subject, `'{"metrics": {"loss": 0.5}, "config": {"lr": 0.01}}'`,
+		"ready for reports on", subject + "; publish one with:",
+		`echo '{"metrics": {"loss": 0.5}, "config": {"lr": 0.01}}' | worker publish --model my-model --nats`, w.at.NATS,
 	}, " "))
 	if w.Started != nil {
 		w.Started(w.at)

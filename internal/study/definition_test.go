@@ -73,7 +73,7 @@ func TestParseErrors(t *testing.T) {
 		{tree{"baseline": "low"}, `study.baseline: "low"`},
 		{tree{"options": []any{}}, "study.options: []"},
 		{tree{"strategy": int64(3)}, "study.strategy: 3"},
-		{tree{"enqueue": tree{}}, "study.enqueue: map[]"},
+		{tree{"enqueue": tree{}}, "study.enqueue: {}"},
 		{tree{"enqueue": []any{tree{}, "x"}}, `study.enqueue[1]: "x"`},
 		{tree{"enqueue": []any{tree{"lr": 2.0}}}, "study.enqueue[0]: "},
 		{tree{"enqueue": []any{tree{}, tree{}}, "max_trials": int64(1)}, "study.enqueue: 2 configs but max_trials is 1"},

@@ -1,6 +1,7 @@
 package study
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -158,8 +159,8 @@ func missing(path, remedy string) error {
 
 func invalid(path string, value any, remedy string) error {
 	text := fmt.Sprintf("%v", value)
-	if s, ok := value.(string); ok {
-		text = fmt.Sprintf("%q", s)
+	if body, err := json.Marshal(value); err == nil {
+		text = string(body)
 	}
 	if len(text) > 80 {
 		text = strings.ToValidUTF8(text[:80], "") + "…"
