@@ -39,6 +39,7 @@ func floorCommits(ctx context.Context, g *bus.Bus, last []uint64) error {
 					writes = append(writes, g.State(wire.ModelKey(p, model), floorState, 0))
 				}
 			}
+			var err error
 			fence, err = committer.Commit(ctx, bus.Commit{Partition: p, Fence: fence, Offset: floorState[:100], Writes: writes})
 			return err
 		})
