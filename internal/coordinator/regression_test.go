@@ -13,6 +13,7 @@ import (
 	"github.com/visutility/retune/internal/bus/bustest"
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
+	"github.com/visutility/retune/internal/wire"
 )
 
 // TestARefusedStartStaysRefused: a start is refused while a study runs, a tick ends
@@ -77,29 +78,54 @@ func TestALimitStaysALimit(t *testing.T) {
 	}
 }
 
+// bare is a partition that can decide but not commit: a commit panics.
+func (b *testBundle) bare() *partition {
+	return &partition{
+		config: &b.config, bus: b.open(), log: bustest.Logger(b.t), stop: b.t.Context(), limits: &limits{maxModels: 1000, counted: time.Now()},
+		models: map[string]*model{}, due: map[string]time.Time{}, running: map[string]bool{},
+		poison: map[uint64]error{}, oversized: map[string]error{}, frozen: map[string]bool{},
+	}
+}
+
 // TestADeadLetterComesWithItsState: what a report did to its model and its dead
 // letter are one commit, however full that is.
 func TestADeadLetterComesWithItsState(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(b *testBundle) {
-		b.tuner(func(r strategy.Request) (map[string]any, error) {
-			if r.Base["bad"] == true {
-				return nil, errors.New("no idea")
-			}
-			return r.Base, nil
-		})
+		b.tuner(func(strategy.Request) (map[string]any, error) { return nil, errors.New("no idea") })
 	})
-	for i := range 466 {
-		b.report(fmt.Sprint("m", i), `{"metrics":{"loss":1},"config":{"lr":1}}`)
+	p := b.bare()
+	p.models["m"] = newModel("m", b.config.policy("m"))
+	p.batch.keys = 934 // with the report's 2 writes there is no room for another step
+	d := &decoded{kind: wire.KindMetrics, model: "m", report: must(wire.DecodeReport([]byte(`{"metrics":{"loss":NaN},"config":{"lr":1}}`), ""))}
+	d.in.Sequence, d.in.Time = 7, time.Now()
+	if err := p.decide(t.Context(), d); err != nil {
+		t.Fatal(err)
 	}
-	b.report("bad", `{"metrics":{"loss":NaN},"config":{"bad":true}}`)
-	b.worker()
-	b.settle()
-	stream := must(b.js.Stream(t.Context(), "KV_retune"))
-	state := must(stream.GetLastMsgForSubject(t.Context(), "$KV.retune.model.0.bad"))
-	letter := must(stream.GetLastMsgForSubject(t.Context(), "retune.dead.0.0"))
-	if state.Header.Get("Nats-Batch-Id") != letter.Header.Get("Nats-Batch-Id") {
-		t.Error("state and dead letter are in two commits")
+	if len(p.batch.outputs) != 2 || len(p.batch.dead) != 1 {
+		t.Errorf("%d outputs and %d dead letters are in one batch, want 2 and 1", len(p.batch.outputs), len(p.batch.dead))
+	}
+}
+
+// TestATickCountsAsRead: what was read and ignored before a tick changed the model
+// is not decided anew after it.
+func TestATickCountsAsRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.bare()
+	now := time.Now()
+	m := newModel("m", b.config.policy("m"))
+	p.models["m"] = m
+	start := must(wire.DecodeCommand(fmt.Appendf(nil, startStudy, "s", `"max_duration":"3s"`), ""))
+	if err := p.step("m", 5, now, "").command(m, &start); err != nil {
+		t.Fatal(err)
+	}
+	m.sequence, p.applied.Sequence = 5, 9
+	if err := p.tickModel(t.Context(), "m", now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if m.study != nil || m.sequence != 9 {
+		t.Errorf("after the tick the model is at %d, want 9", m.sequence)
 	}
 }
 
@@ -196,12 +222,12 @@ func TestTheVersionInUseIsRemembered(t *testing.T) {
 	b := setup(t)
 	retrains := b.subscribe("retune.retrain.>")
 	b.worker()
-	for i := range 20 {
+	for i := range 16 {
 		b.report("m", `{"metrics":{"loss":1},"version":"stable"}`)
 		b.report("m", `{"metrics":{"loss":1},"version":"c%d"}`, i)
 	}
-	for range 4 {
-		b.report("m", `{"metrics":{"loss":1},"version":"stable"}`)
+	for range 4 { // each new canary has emptied the window
+		b.report("m", `{"metrics":{"loss":1},"version":"c15"}`)
 	}
 	b.report("m", `{"metrics":{"loss":5},"version":"stable"}`)
 	b.next(retrains)
