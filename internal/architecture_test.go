@@ -18,13 +18,16 @@ const module = "github.com/visutility/retune/"
 // mayImport names, for each package of ours, those of ours that it may import.
 var mayImport = map[string][]string{
 	"cmd/worker":             {"internal/app", "internal/bench", "internal/bus", "internal/demo"},
-	"internal/app":           {"internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/observer", "internal/observer/sink", "internal/strategy", "internal/study", "internal/wire"},
+	"internal/app":           {"internal/agent", "internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/insight", "internal/observer", "internal/observer/sink", "internal/strategy", "internal/study", "internal/wire"},
 	"internal/bench":         {"internal/bus", "internal/coordinator", "internal/observer", "internal/strategy", "internal/wire"},
 	"internal/coordinator":   {"internal/bus", "internal/observer", "internal/strategy", "internal/study", "internal/wire"},
 	"internal/bus":           {"internal/wire"},
 	"internal/bus/bustest":   {"internal/bus", "internal/wire"},
 	"internal/wire":          {},
-	"internal/study":         {"internal/strategy"},
+	"internal/study":         {"internal/pruner", "internal/strategy"},
+	"internal/pruner":        {"internal/strategy"},
+	"internal/insight":       {"internal/strategy"},
+	"internal/agent":         {"internal/wire"},
 	"internal/strategy":      {},
 	"internal/observer":      {},
 	"internal/observer/sink": {},
@@ -43,12 +46,16 @@ var only = map[string][]string{
 	"github.com/synadia-io/":   {"internal/bus"},
 }
 
-// pure packages are called with all that they need: no other module, and of the
-// standard library nothing that reaches out of the process or draws its own seed.
+// pure packages are called with all that they need: no other module but gonum's
+// mathematics, and of the standard library nothing that reaches out of the process or
+// draws its own seed.
 var (
-	pure    = []string{"internal/strategy", "internal/study", "internal/observer"}
+	pure    = []string{"internal/strategy", "internal/pruner", "internal/study", "internal/observer", "internal/insight"}
 	outside = []string{"os", "net", "syscall", "sync", "context", "log", "runtime", "crypto/rand", "math/rand", "io"}
 )
+
+// exempt: strategies guard what they have computed before, which only saves time.
+var exempt = map[string][]string{"internal/strategy": {"sync"}}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
@@ -102,7 +109,7 @@ func refusal(folder, imported string) string {
 			return fmt.Sprintf("only %q may", allowed)
 		}
 	}
-	if slices.Contains(pure, folder) {
+	if slices.Contains(pure, folder) && !slices.Contains(exempt[folder], imported) && !strings.HasPrefix(imported, "gonum.org/v1/gonum/") {
 		return impure(imported)
 	}
 	return ""
@@ -111,7 +118,7 @@ func refusal(folder, imported string) string {
 func impure(imported string) string {
 	first, _, _ := strings.Cut(imported, "/")
 	if strings.Contains(first, ".") {
-		return "a pure package needs the standard library only"
+		return "a pure package needs gonum and the standard library only"
 	}
 	if slices.Contains(outside, first) || slices.Contains(outside, imported) {
 		return "a pure package reaches for nothing outside itself"
@@ -129,6 +136,9 @@ func TestRefusal(t *testing.T) {
 		{"internal/strategy", module + "internal/study", true},
 		{"internal/strategy", "math/rand/v2", false},
 		{"internal/strategy", "math/rand", true},
+		{"internal/strategy", "gonum.org/v1/gonum/mat", false},
+		{"internal/strategy", "sync", false},
+		{"internal/study", "sync", true},
 		{"internal/observer", "github.com/nats-io/nats.go", true},
 		{"internal/study", "os/signal", true},
 		{"internal/study", "github.com/vmihailenco/msgpack/v5", true},

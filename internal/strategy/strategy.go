@@ -25,14 +25,20 @@ type Request struct {
 	Goal    Goal           // whether small or large values are better
 	Base    map[string]any // where step and explore start from: the live report's config, or that of the latest complete trial; nil: none
 	History []Trial        // all trials so far by number, pending ones too
+
+	MaxTrials   int     // bound of the study; 0: none
+	Parallelism int     // trials at once; 0 counts as 1
+	Prior       []Trial // complete trials of earlier studies, best first; their configs may lie outside the space
+	Memory      *Memory // of a live tuner that learns; nil: it knows nothing yet
 }
 
 // Trial is one evaluation of a config, as strategies see it.
 type Trial struct {
 	Number int
 	Config map[string]any
-	Value  float64 // of the objective; valid when State is Complete
+	Value  float64 // of the objective when Complete; when Pruned the last intermediate one, NaN if there was none
 	State  TrialState
+	Step   int64 // of the last intermediate value, when Pruned
 }
 
 // TrialState says what came of a trial.
@@ -45,3 +51,29 @@ const (
 	Failed
 	Pruned
 )
+
+// Memory is what a strategy that learns from live reports remembers of one model.
+type Memory struct {
+}
+
+// Learner is a strategy that learns from the results of live configs. Learn is pure: it returns what to
+// remember after a live report of config with value, and leaves m, which may be nil, as it was.
+type Learner interface {
+	Strategy
+	Learn(m *Memory, goal Goal, config map[string]any, value float64) *Memory
+}
+
+// Slow reports whether a suggestion of s may take longer than a report should wait for it.
+func Slow(s Strategy) bool {
+	slow, ok := s.(interface{ slow() bool })
+	return ok && slow.slow()
+}
+
+// Explain says in one line what a strategy that chooses among others does in the situation of r and
+// why; "" for a strategy that has nothing to choose.
+func Explain(s Strategy, r Request) string {
+	if chooser, ok := s.(interface{ explain(Request) string }); ok {
+		return chooser.explain(r)
+	}
+	return ""
+}
