@@ -33,6 +33,8 @@ var mayImport = map[string][]string{
 	"internal/observer/sink": {},
 	"internal/demo":          {},
 	"internal/e2e":           {},
+	"bench/search":           {"bench/search/problem", "internal/pruner", "internal/strategy"},
+	"bench/search/problem":   {"internal/strategy"},
 }
 
 // only names who may import modules of others; tests may import any.
