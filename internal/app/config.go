@@ -46,6 +46,15 @@ type Model struct {
 	Match   string `yaml:"match"`   // pattern of path.Match: * ? [a-z]; required
 	Tuner   *Tuner `yaml:"tuner"`   // answers live reports; default: none does
 	Monitor []any  `yaml:"monitor"` // mappings {metric, detector, goal, options of the detector …}; default: none
+
+	OnRetrain *OnRetrain `yaml:"on_retrain"` // what a retrain event starts; default: nothing
+}
+
+// OnRetrain says what a retrain event starts.
+type OnRetrain struct {
+	// Study is a Study without a name. Its first trial is the config in force. It is not started while
+	// another runs.
+	Study map[string]any `yaml:"study"` // required
 }
 
 // Tuner answers live reports with configs.

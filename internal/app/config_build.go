@@ -17,6 +17,7 @@ import (
 	"github.com/visutility/retune/internal/coordinator"
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
+	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -139,6 +140,11 @@ func (m Model) policy(at string) (coordinator.Policy, error) {
 	if policy.Monitor, err = observer.New(specs); err != nil {
 		return policy, fmt.Errorf("%s%w", at, err)
 	}
+	if m.OnRetrain != nil {
+		if policy.Study, err = m.OnRetrain.build(); err != nil {
+			return policy, fmt.Errorf("%son_retrain.%w", at, err)
+		}
+	}
 	if m.Tuner == nil {
 		return policy, nil
 	}
@@ -148,6 +154,24 @@ func (m Model) policy(at string) (coordinator.Policy, error) {
 	}
 	policy.Tuner = &coordinator.Tuner{Name: m.Tuner.Strategy, Strategy: proposes}
 	return policy, nil
+}
+
+// build checks the study as a start command would, and that it leaves the config in
+// force a trial.
+func (r OnRetrain) build() (map[string]any, error) {
+	tree := maps.Clone(r.Study)
+	if tree["name"] != nil {
+		return nil, fmt.Errorf("study.name: %v cannot be used more than once: leave it out", tree["name"])
+	}
+	d, err := study.Parse(tree)
+	if err != nil {
+		return nil, err
+	}
+	if d.MaxTrials > 0 && len(d.Enqueue) >= d.MaxTrials {
+		return nil, fmt.Errorf("study.max_trials: %d leaves no trial beside those of enqueue for the config in force: raise it", d.MaxTrials)
+	}
+	_, err = study.New(d, "check", 0, 0, nil, time.Time{})
+	return tree, err
 }
 
 func (t Tuner) build() (strategy.Strategy, error) {

@@ -94,7 +94,7 @@ func checkStudy(tree map[string]any) (StudyFile, error) {
 	delete(tree, "model")
 	definition, err := study.Parse(tree)
 	if err == nil {
-		_, err = study.New(definition, "unnamed", 0, 0, time.Time{})
+		_, err = study.New(definition, "unnamed", 0, 0, nil, time.Time{})
 	}
 	if err != nil {
 		return StudyFile{}, errors.New(strings.TrimPrefix(err.Error(), "study."))

@@ -293,6 +293,7 @@ func (b *Bus) PurgeStudies(ctx context.Context, partition int, model string, rev
 func (b *Bus) PurgeTrials(ctx context.Context, partition int, model string, revision uint64) error {
 	return errors.Join(
 		b.purge(ctx, b.set.Subjects.KeySubject(wire.TrialKeys(partition, model)), revision),
+		b.purge(ctx, b.set.Subjects.KeySubject(wire.PriorKeys(partition, model)), revision),
 		b.purge(ctx, b.set.Subjects.TrialConfigs(model), revision))
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -20,7 +21,8 @@ type decoded struct {
 	model   string
 	report  wire.Report
 	command wire.Command
-	err     error // why it cannot be used
+	prior   []strategy.Trial // results that a study to be started learns from
+	err     error            // why it cannot be used
 }
 
 // apply decodes inputs, loads what they concern, applies them in order and commits
@@ -51,7 +53,7 @@ func (p *partition) decode(inputs []bus.Input) {
 	names := p.bus.Settings().Subjects
 	for i := range inputs {
 		d := &p.chunk[i]
-		d.in, d.err, d.command = inputs[i], nil, wire.Command{}
+		d.in, d.err, d.command, d.prior = inputs[i], nil, wire.Command{}, nil
 		var ok bool
 		if d.kind, _, d.model, ok = names.ParseInput(d.in.Subject); !ok {
 			d.err = fmt.Errorf("subject %s is not an input's", d.in.Subject)
@@ -141,10 +143,19 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	if !m.stored && !m.dirty && !forget && !p.limits.admits(ctx, p.offset.Models+p.fresh, p.number) {
 		return p.deadLetter(ctx, d, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
 	}
+	if d.command.Op == "start" && m.study == nil {
+		var err error
+		if d.prior, err = p.learnPrior(ctx, d); isRetryable(err) || errors.Is(err, errNewerSchema) {
+			return err
+		} else if err != nil {
+			return p.deadLetter(ctx, d, err)
+		}
+	}
 	if err := p.prepare(ctx, m, d); err != nil {
 		return err
 	}
 	s := p.step(m.id, d.in.Sequence, d.in.Time, d.in.TraceParent)
+	s.prior = d.prior
 	before := m.writes()
 	refused := guard(func() error { return s.apply(m, d) })
 	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {
@@ -179,7 +190,7 @@ func (s *step) apply(m *model, d *decoded) error {
 // fence, so a worker that has lost the partition deletes nothing new.
 func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 	if d.command.Op != "forget" {
-		return p.makeRoom(ctx, m.study != nil || d.kind == wire.KindStudy)
+		return p.makeRoom(ctx, m.study != nil || d.kind == wire.KindStudy || m.policy.Study != nil)
 	}
 	if !m.touched && m.broken == nil {
 		if err := p.makeRoom(ctx, true); err != nil {

@@ -36,14 +36,20 @@ func (s *step) start(m *model, c *wire.Command) error {
 	if err != nil {
 		return err
 	}
+	return s.begin(m, d, name)
+}
+
+// begin starts a study of a model that runs none.
+func (s *step) begin(m *model, d *study.Definition, name string) error {
 	if err := s.fits(d); err != nil {
 		return err
 	}
-	st, err := study.New(d, name, s.sequence, s.sequence, s.now)
+	st, err := study.New(d, name, s.sequence, s.sequence, s.prior, s.now)
 	if err != nil {
 		return err
 	}
-	m.study, s.changed, s.agents = st, true, true
+	m.study, m.informed, s.changed, s.agents = st, len(s.prior) > 0, true, true
+	st.Caused(study.Cause{Sequence: s.sequence, Trace: s.trace})
 	s.publish(m, st.Fill(s.now), "")
 	return nil
 }
@@ -108,6 +114,7 @@ func (s *step) enqueue(m *model, c *wire.Command) error {
 	if m.study == nil || m.study.Name() != c.Name {
 		return fmt.Errorf("study %s of model %s does not run: configs can be enqueued to a running study only", c.Name, m.id)
 	}
+	m.study.Caused(study.Cause{Sequence: s.sequence, Trace: s.trace})
 	effects, err := m.study.Enqueue(c.Config, s.now)
 	if err != nil {
 		return err

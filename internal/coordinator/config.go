@@ -35,8 +35,9 @@ type Config struct {
 
 // Policy says what is done for the models whose id matches a pattern.
 type Policy struct {
-	Match   string // as path.Match
-	Tuner   *Tuner // nil: live reports are not answered
+	Match   string         // as path.Match
+	Tuner   *Tuner         // nil: live reports are not answered
+	Study   map[string]any // definition of the study that a retrain event starts; nil: none
 	Monitor *observer.Monitor
 }
 

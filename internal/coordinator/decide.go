@@ -3,10 +3,12 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
+	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -44,8 +46,9 @@ func (s *step) tune(m *model, r *wire.Report) error {
 		return err
 	}
 	t := m.policy.Tuner
+	m.learn(base, r)
 	config, err := suggest(t.Strategy, strategy.Request{
-		Number: int(m.number), Index: int(m.number), Seed: wire.Seed(m.id, s.sequence, "live"), Base: base,
+		Number: int(m.number), Index: int(m.number), Seed: wire.Seed(m.id, s.sequence, "live"), Base: base, Memory: m.memory,
 	})
 	if errors.Is(err, strategy.ErrExhausted) {
 		return nil // a grid that has been through has no next config
@@ -60,6 +63,32 @@ func (s *step) tune(m *model, r *wire.Report) error {
 		IssuedAt: wire.Time(s.now), Sequence: s.sequence, RunID: r.RunID,
 	})
 	return nil
+}
+
+// learn shows the result of a live config to a strategy that learns.
+func (m *model) learn(config map[string]any, r *wire.Report) {
+	learner, ok := m.policy.Tuner.Strategy.(strategy.Learner)
+	if !ok {
+		return
+	}
+	metric, goal, _ := objective(learner)
+	for _, x := range r.Metrics {
+		if x.Name == metric {
+			m.memory = learner.Learn(m.memory, goal, config, x.Value)
+			return
+		}
+	}
+}
+
+func objective(s strategy.Strategy) (string, strategy.Goal, bool) {
+	o, ok := s.(interface {
+		Objective() (string, strategy.Goal)
+	})
+	if !ok {
+		return "", 0, false
+	}
+	metric, goal := o.Objective()
+	return metric, goal, true
 }
 
 // suggest keeps a strategy that panics from taking the worker along.
@@ -98,6 +127,47 @@ func (s *step) retrain(m *model, r *wire.Report, f observer.Finding) {
 		event.Reference = &reference
 	}
 	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, event)
+	s.searchAgain(m, id)
+}
+
+// searchAgain starts the study that the policy wants after a retrain event, with the
+// config in force as its first trial, unless one runs. A name made of the event's id
+// was never used.
+func (s *step) searchAgain(m *model, event string) {
+	if m.policy.Study == nil || m.study != nil {
+		return
+	}
+	tree := maps.Clone(m.policy.Study)
+	if inForce := s.inForce(m); inForce != nil {
+		first, _ := tree["enqueue"].([]any)
+		tree["enqueue"] = append([]any{inForce}, first...)
+	}
+	name := "retrain-" + event
+	d, err := study.Parse(tree)
+	if err == nil {
+		err = s.begin(m, d, name)
+	}
+	if err != nil {
+		s.note(true, err.Error(), "model %s: on_retrain.study cannot be started", m.id)
+		return
+	}
+	s.note(false, "", "model %s: study %s started, because of retrain event %s", m.id, name, event)
+}
+
+// inForce is the config in force, moved into the space of the policy's study.
+func (s *step) inForce(m *model) map[string]any {
+	if m.config == nil {
+		return nil
+	}
+	config, err := m.config.Map()
+	if err != nil {
+		return nil
+	}
+	d, err := study.Parse(m.policy.Study)
+	if err != nil {
+		return nil
+	}
+	return d.Fit(config)
 }
 
 // version that a report is of: what it says, else the newest known.

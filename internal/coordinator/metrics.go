@@ -5,18 +5,19 @@ import "github.com/prometheus/client_golang/prometheus"
 // Metrics are what a worker counts. Label values are bounded: kinds of outputs and
 // partitions, never models.
 type Metrics struct {
-	inputs    prometheus.Counter
-	outputs   *prometheus.CounterVec
-	conflicts prometheus.Counter
-	expired   prometheus.Counter
-	lag       *prometheus.GaugeVec
-	stalled   *prometheus.GaugeVec
-	owned     prometheus.Gauge
-	workers   prometheus.Gauge
-	models    *prometheus.GaugeVec
-	studies   *prometheus.GaugeVec
-	commits   prometheus.Histogram
-	messages  prometheus.Counter
+	inputs      prometheus.Counter
+	outputs     *prometheus.CounterVec
+	conflicts   prometheus.Counter
+	expired     prometheus.Counter
+	lag         *prometheus.GaugeVec
+	stalled     *prometheus.GaugeVec
+	owned       prometheus.Gauge
+	workers     prometheus.Gauge
+	models      *prometheus.GaugeVec
+	studies     *prometheus.GaugeVec
+	commits     prometheus.Histogram
+	messages    prometheus.Counter
+	suggestions prometheus.Histogram
 }
 
 // NewMetrics registers them.
@@ -44,9 +45,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Namespace: "retune", Name: "commit_duration_seconds", Help: "From sending an atomic batch to the server's word that it is stored.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
 		}),
+		suggestions: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "retune", Name: "suggestion_duration_seconds", Help: "Time that slow strategies take for a suggestion, waiting aside.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
 		messages: counter("commit_messages_total", "Messages stored by commits: outputs, state and offsets."),
 	}
-	r.MustRegister(m.inputs, m.outputs, m.conflicts, m.expired, m.lag, m.stalled, m.models, m.studies, m.owned, m.workers, m.commits, m.messages)
+	r.MustRegister(m.inputs, m.outputs, m.conflicts, m.expired, m.lag, m.stalled, m.models, m.studies, m.owned, m.workers, m.commits, m.messages, m.suggestions)
 	for _, kind := range []string{KindConfig, KindStop, KindRetrain, KindSummary, KindDead} {
 		m.outputs.WithLabelValues(kind)
 	}

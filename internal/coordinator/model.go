@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/observer"
+	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
 )
@@ -31,7 +32,9 @@ type model struct {
 	versions  []string  // the last one reported last
 	config    wire.Raw  // in force
 	monitor   *observer.State
+	memory    *strategy.Memory          // of a live tuner that learns; nil: nothing
 	study     *study.Study              // running; nil: none
+	informed  bool                      // the study's earlier results are not yet written
 	ended     []endedStudy              // not yet written
 	finished  map[string]study.Finished // those asked for, by name; an empty one: there is none
 	stored    bool                      // its key exists, and it counts as known
@@ -65,6 +68,7 @@ type record struct {
 	Versions  []string            `msgpack:"versions,omitempty"`
 	Config    wire.Raw            `msgpack:"config,omitempty"`
 	Monitor   []observer.Snapshot `msgpack:"monitor,omitempty"`
+	Memory    *strategy.Memory    `msgpack:"memory,omitempty"`
 	Forgotten bool                `msgpack:"forgotten,omitempty"` // nothing but seq is left
 }
 
@@ -72,6 +76,7 @@ func (m *model) record(epoch uint32) record {
 	return record{
 		Schema: schema, Sequence: m.sequence, Epoch: epoch, Now: m.now, Number: m.number, Reports: m.reports,
 		Failed: m.failed, Versions: m.versions, Config: m.config, Monitor: m.policy.Monitor.Snapshot(m.monitor),
+		Memory: m.memory,
 	}
 }
 
@@ -108,7 +113,7 @@ func restore(id string, policy *Policy, body []byte, epoch uint32) (*model, erro
 		m.sequence = 0
 	}
 	m.number, m.reports, m.failed = r.Number, r.Reports, r.Failed
-	m.versions, m.config = r.Versions, r.Config
+	m.versions, m.config, m.memory = r.Versions, r.Config, r.Memory
 	m.monitor = policy.Monitor.Restore(r.Monitor)
 	return m, nil
 }
@@ -159,7 +164,7 @@ func (m *model) know(name string, f study.Finished) {
 func (m *model) writes() int {
 	n := 1
 	if m.study != nil {
-		n += 1 + len(m.study.Changed())
+		n += 2 + len(m.study.Changed())
 	} else if m.runs {
 		n++
 	}

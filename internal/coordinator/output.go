@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/observer"
+	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -36,8 +37,9 @@ type step struct {
 	names   wire.Subjects
 	room    int // bytes that a message may have
 	outputs []output
-	agents  bool // the model's trials are about to be shared out
-	changed bool // the model has to be written
+	agents  bool             // the model's trials are about to be shared out
+	prior   []strategy.Trial // results of the earlier studies that a start command names
+	changed bool             // the model has to be written
 	notes   []note
 	err     error
 	metrics []observer.Metric // scratch

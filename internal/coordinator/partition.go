@@ -41,6 +41,7 @@ type partition struct {
 	committer *bus.Committer
 	metrics   *Metrics
 	limits    *limits
+	thinkers  *thinkers
 	log       zerolog.Logger
 	stop      context.Context // ended when the partition is to be handed over
 	opened    func()
@@ -48,22 +49,25 @@ type partition struct {
 	stalled   *atomic.Bool
 
 	// What a tenure knows; dropped after any failure.
-	fence   uint64
-	offset  offsetRecord
-	reader  *bus.Reader
-	models  map[string]*model
-	dirty   []dirtyModel // in order of the first input that is not written
-	applied bus.Place    // the last input that was handled
-	fresh   int          // dirty models that are not known yet
-	batch   batch
-	due     map[string]time.Time // when time alone will change a model's study
-	running map[string]bool      // models with a running study
-	behind  bool                 // inputs wait on the server
-	changed time.Time            // since when something is unwritten; zero: nothing is
-	ticked  time.Time
-	polled  time.Time
-	moved   time.Time
-	newest  bus.Place // the stream's end at that time
+	fence    uint64
+	offset   offsetRecord
+	reader   *bus.Reader
+	models   map[string]*model
+	dirty    []dirtyModel // in order of the first input that is not written
+	applied  bus.Place    // the last input that was handled
+	fresh    int          // dirty models that are not known yet
+	batch    batch
+	due      map[string]time.Time // when time alone will change a model's study
+	running  map[string]bool      // models with a running study
+	tenure   context.Context      // ends with the tenure
+	answers  chan answered
+	thinking map[string]bool // models whose next question is being answered
+	behind   bool            // inputs wait on the server
+	changed  time.Time       // since when something is unwritten; zero: nothing is
+	ticked   time.Time
+	polled   time.Time
+	moved    time.Time
+	newest   bus.Place // the stream's end at that time
 
 	// What outlives failures.
 	poison     map[uint64]error // inputs that made apply panic
@@ -126,6 +130,9 @@ const handOver = 6 * time.Second
 
 // serve is one tenure: from reading the offset to the first failure or the stop.
 func (p *partition) serve(ctx context.Context) error {
+	tenure, end := context.WithCancel(ctx)
+	defer end()
+	p.tenure, p.answers, p.thinking = tenure, make(chan answered, 16), map[string]bool{}
 	if err := p.open(ctx); err != nil {
 		return err
 	}
@@ -151,10 +158,20 @@ func (p *partition) serve(ctx context.Context) error {
 		if p.stop.Err() != nil {
 			return p.flush(ctx)
 		}
+		if len(p.answers) > 0 {
+			if err := p.answer(ctx, <-p.answers); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(inputs) > 0 {
 			continue
 		}
 		select {
+		case a := <-p.answers:
+			if err := p.answer(ctx, a); err != nil {
+				return err
+			}
 		case <-p.reader.Ready():
 		case <-timer.C:
 		case <-p.stop.Done():
@@ -175,6 +192,7 @@ func (p *partition) schedule(m *model) {
 	} else {
 		delete(p.due, m.id)
 	}
+	p.think(m)
 }
 
 // housekeep does what is due beside inputs: ticks, writing what has changed, and
@@ -299,6 +317,11 @@ func (p *partition) tick(ctx context.Context, idle bool) error {
 }
 
 func (p *partition) tickModel(ctx context.Context, id string, now time.Time) error {
+	return p.outside(ctx, id, now, func(s *step, m *model) { s.tick(m) })
+}
+
+// outside changes a model by something that is no input.
+func (p *partition) outside(ctx context.Context, id string, now time.Time, change func(*step, *model)) error {
 	if p.models[id] == nil {
 		if err := p.load(ctx, []string{id}, nil); err != nil {
 			return err
@@ -314,10 +337,10 @@ func (p *partition) tickModel(ctx context.Context, id string, now time.Time) err
 	}
 	s := p.step(id, 0, now, "")
 	before := m.writes()
-	refused := guard(func() error { s.tick(m); return nil })
+	refused := guard(func() error { change(s, m); return nil })
 	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {
 		p.frozen[id] = true
-		p.log.Error().Err(unfit).Str("model", id).Msg("time cannot pass for a model: the deadlines of its study are off until the next start")
+		p.log.Error().Err(unfit).Str("model", id).Msg("the study of a model cannot go on by itself: its deadlines and suggestions are off until the next start")
 		return errUnfit
 	}
 	if s.changed {

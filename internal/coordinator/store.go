@@ -108,9 +108,14 @@ func (p *partition) loadStudy(ctx context.Context, id string, body []byte) (*stu
 	for n := range keys {
 		keys[n] = wire.TrialKey(p.number, id, r.State.Name, n)
 	}
-	found, err := p.bus.ReadState(ctx, p.number, p.fence, keys)
+	priorKey := wire.PriorKey(p.number, id, r.State.Name)
+	found, err := p.bus.ReadState(ctx, p.number, p.fence, append([]string{priorKey}, keys...))
 	if err != nil {
 		return nil, errRead{err}
+	}
+	prior, err := decodePrior(found[priorKey].Value)
+	if err != nil {
+		return nil, err
 	}
 	var trials []study.Trial
 	for _, k := range keys {
@@ -124,7 +129,7 @@ func (p *partition) loadStudy(ctx context.Context, id string, body []byte) (*stu
 		}
 		trials = append(trials, t.Trial)
 	}
-	return study.Restore(r.State, trials)
+	return study.Restore(r.State, trials, prior)
 }
 
 // trialRecord is what is stored under trial.<p>.<model>.<study>.<n>.
@@ -192,8 +197,9 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 	}
 	if m.study != nil {
 		if err := errors.Join(
-			put(wire.StudyKey(p.number, m.id), 0, studyRecord{schema, m.study.Due(), m.study.State()}),
+			put(wire.StudyKey(p.number, m.id), 0, studyRecord{schema, m.wakes(), m.study.State()}),
 			p.trialWrites(m, m.study, put),
+			p.priorWrite(m, put),
 		); err != nil {
 			return nil, err
 		}
@@ -230,7 +236,7 @@ func (p *partition) trialWrites(m *model, s *study.Study, put func(string, time.
 // written notes that all of the model is stored.
 func (m *model) written() {
 	m.dirty, m.touched, m.stored, m.ended = false, false, !m.forgotten, nil
-	m.runs = m.study != nil
+	m.runs, m.informed = m.study != nil, false
 	if m.study != nil {
 		m.study.ResetChanged()
 	}

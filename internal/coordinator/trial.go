@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -18,6 +19,7 @@ func (s *step) trialReport(m *model, r *wire.Report) error {
 		}
 		return &wire.FieldError{Field: "study", Value: strconv.Quote(r.Study), Problem: "is not a study of this model", Remedy: "start it on " + s.names.StudyCommand(m.id)}
 	}
+	m.study.Caused(study.Cause{Sequence: s.sequence, RunID: r.RunID, Trace: s.trace})
 	effects, reason := m.study.Report(studyReport(r), s.now)
 	if reason == study.UnknownTrial {
 		return &wire.FieldError{Field: "trial", Value: strconv.Itoa(r.Trial), Problem: "was never suggested in study " + r.Study, Remedy: "report the trial of a config from " + s.names.TrialConfigs(m.id)}
@@ -59,6 +61,7 @@ func (s *step) tick(m *model) {
 	s.now = m.advance(s.now)
 	if m.study != nil {
 		s.changed = true
+		m.study.Caused(study.Cause{})
 		s.publish(m, m.study.Tick(s.now), "")
 	}
 }
@@ -69,7 +72,7 @@ func (s *step) publish(m *model, effects []study.Effect, runID string) {
 		s.changed = true
 		switch e.Kind {
 		case study.EffectSuggested:
-			s.suggested(m, e, runID)
+			s.suggested(m, e, cmp.Or(e.Cause, &study.Cause{Sequence: s.sequence, RunID: runID, Trace: s.trace}))
 		case study.EffectStopped:
 			s.emit(KindStop, s.names.Stop(m.id, m.study.Name(), e.Trial), "", wire.Stop{
 				ModelID: m.id, Study: m.study.Name(), Trial: e.Trial, Attempt: e.Attempt, Reason: e.Reason, Time: wire.Time(s.now),
@@ -80,11 +83,18 @@ func (s *step) publish(m *model, effects []study.Effect, runID string) {
 	}
 }
 
-func (s *step) suggested(m *model, e study.Effect, runID string) {
-	s.emit(KindConfig, s.names.TrialConfig(m.id, m.study.Name(), e.Trial), "", wire.Config{
-		ModelID: m.id, Study: m.study.Name(), Trial: &e.Trial, Attempt: e.Attempt, Strategy: m.study.State().Strategy,
-		Config: m.study.Trial(e.Trial).Config, IssuedAt: wire.Time(s.now), Sequence: s.sequence, RunID: runID,
+// suggested publishes the config of an attempt. Its id follows from what it is, for
+// a slow strategy's answers have neither an input nor a time of their own.
+func (s *step) suggested(m *model, e study.Effect, by *study.Cause) {
+	trial := m.study.Trial(e.Trial)
+	id := wire.ID(s.now, fmt.Sprintf("%s/%s/%s/%d", m.id, KindConfig, m.study.Name(), e.Trial), by.Sequence, e.Attempt)
+	own := s.trace
+	s.trace = by.Trace
+	s.emit(KindConfig, s.names.TrialConfig(m.id, m.study.Name(), e.Trial), id, wire.Config{
+		ModelID: m.id, Study: m.study.Name(), Trial: &e.Trial, Attempt: e.Attempt, Strategy: m.study.Strategy(),
+		Config: trial.Config, IssuedAt: wire.Time(s.now), Sequence: by.Sequence, RunID: by.RunID,
 	})
+	s.trace = own
 }
 
 // summary publishes the outcome of a study that has ended and, if it found
@@ -94,7 +104,7 @@ func (s *step) summary(m *model) {
 	out := wire.Summary{
 		ModelID: m.id, Study: sum.Name, Strategy: sum.Strategy, Reason: sum.Reason, Counts: wire.Counts{},
 		Trials: make([]wire.TrialResult, len(sum.Trials)), StartedAt: wire.Time(sum.StartedAt), FinishedAt: wire.Time(sum.FinishedAt),
-		BestTrial: bestTrial(sum.Best),
+		BestTrial: bestTrial(sum.Best), Explanation: sum.Explanation,
 	}
 	for state, n := range sum.Counts {
 		out.Counts[string(state)] = n
@@ -156,6 +166,15 @@ func encodedSize(t study.Trial) int {
 func (m *model) due() time.Time {
 	if m.study == nil {
 		return time.Time{}
+	}
+	return m.study.Due()
+}
+
+// wakes is when whoever reads the model from the bucket has to look at it: a
+// strategy that was asked has to be asked again.
+func (m *model) wakes() time.Time {
+	if _, asked := m.study.Question(); asked {
+		return m.study.State().Now
 	}
 	return m.study.Due()
 }

@@ -21,6 +21,7 @@ type Worker struct {
 	committer *bus.Committer
 	metrics   *Metrics
 	limits    *limits
+	thinkers  *thinkers
 	log       zerolog.Logger
 	self      bus.Worker
 	fatal     chan error
@@ -51,9 +52,10 @@ func New(b *bus.Bus, config Config, metrics *Metrics, log zerolog.Logger) *Worke
 	host, _ := os.Hostname()
 	return &Worker{
 		config: config, bus: b, metrics: metrics, log: log,
-		limits: &limits{bus: b, maxModels: config.MaxModels, maxCached: config.CachedModels, lag: map[int]uint64{}, known: map[int]int{}},
-		self:   bus.Worker{ID: nuid.Next(), Host: host, PID: os.Getpid(), Version: config.Version, ConfigHash: config.Hash, Started: time.Now().UTC()},
-		fatal:  make(chan error, 1), served: map[int]*tenancy{}, warned: map[string]bool{},
+		limits:   &limits{bus: b, maxModels: config.MaxModels, maxCached: config.CachedModels, lag: map[int]uint64{}, known: map[int]int{}},
+		thinkers: newThinkers(),
+		self:     bus.Worker{ID: nuid.Next(), Host: host, PID: os.Getpid(), Version: config.Version, ConfigHash: config.Hash, Started: time.Now().UTC()},
+		fatal:    make(chan error, 1), served: map[int]*tenancy{}, warned: map[string]bool{},
 	}
 }
 
@@ -82,6 +84,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	w.stopAll()
+	defer w.thinkers.group.Wait()
 	leave()
 	if gone := <-left; gone != nil {
 		w.log.Warn().Err(gone).Msg("the others will notice after the lease only")
@@ -186,7 +189,7 @@ func (w *Worker) start(number int) {
 	w.served[number] = t
 	p := &partition{
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
-		limits: w.limits, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
+		limits: w.limits, thinkers: w.thinkers, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
 		poison: map[uint64]error{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
 		moveEvery: max(time.Second, min(w.bus.Settings().InputAge/10, time.Hour)),
 		progress:  &t.applied, stalled: &t.stalled,

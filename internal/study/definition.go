@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/visutility/retune/internal/pruner"
 	"github.com/visutility/retune/internal/strategy"
 )
 
@@ -34,7 +35,15 @@ type Definition struct {
 	Retries      int              // further attempts of a failed or timed out trial; default: 0
 	Baseline     *float64         // what the best trial has to beat; nil: nothing
 	Enqueue      []map[string]any // configs to try first, parameters may be missing
+	Pruner       pruner.Pruner    // nil: none
+	WarmStart    []Source         // earlier studies whose trials inform this one
 	Tree         map[string]any   // as given
+}
+
+// A Source is an earlier study.
+type Source struct {
+	Model string // empty: the model of the study itself
+	Study string
 }
 
 // Parse reads the `study` object of a start command. Unknown fields are ignored
@@ -57,9 +66,10 @@ func Parse(tree map[string]any) (*Definition, error) {
 		Goal:         objective.goal("goal"),
 		Enqueue:      f.configs("enqueue"),
 		Space:        f.space("space"),
+		Pruner:       f.pruner("pruner"),
+		WarmStart:    f.sources("warm_start"),
 		Tree:         tree,
 	}
-	f.refuseUnsupported()
 	if *f.err != nil {
 		return nil, *f.err
 	}
@@ -104,6 +114,16 @@ func (d *Definition) accept(config map[string]any) (completed map[string]any, er
 		}
 	}
 	return completed, err
+}
+
+// Fit moves a config from elsewhere into the space: numbers to the nearest value,
+// parameters that are missing to a sample; nil where it cannot be.
+func (d *Definition) Fit(config map[string]any) map[string]any {
+	fitted, err := d.Space.Complete(nil, d.Space.Clamp(config), rand.New(rand.NewPCG(0, 0)))
+	if err != nil {
+		return nil
+	}
+	return fitted
 }
 
 // Same reports whether another study object asks for the same: numbers compare

@@ -2,6 +2,7 @@ package study
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 
 func TestParseDefaults(t *testing.T) {
 	t.Parallel()
-	d, err := Parse(definition(tree{"pruner": nil, "warm_start": []any{}, "color": "blue"}))
+	d, err := Parse(definition(tree{"strategy": nil, "pruner": nil, "warm_start": []any{}, "color": "blue"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,8 @@ func TestParseEveryField(t *testing.T) {
 		"space": tree{"lr": tree{"type": "float", "low": 0.0, "high": 1.0}}, "strategy": "explore",
 		"options": tree{"rate": 0.2}, "seed": uint64(9), "parallelism": 256, "max_trials": 3.0,
 		"max_duration": "10m", "trial_timeout": "90s", "retries": int64(2), "baseline": int64(1),
-		"enqueue": []any{tree{"lr": 0.5}, tree{}}, "pruner": tree{"type": "none"},
+		"enqueue": []any{tree{"lr": 0.5}, tree{}}, "pruner": tree{"type": "median"},
+		"warm_start": []any{"s-0", "other/s-1"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func TestParseEveryField(t *testing.T) {
 	if d.Name != "s-1" || d.Metric != "accuracy" || d.Goal != strategy.Maximize || d.Strategy != "explore" ||
 		d.Options["rate"] != 0.2 || *d.Seed != 9 || d.Parallelism != 256 || d.MaxTrials != 3 ||
 		d.MaxDuration != 10*time.Minute || d.TrialTimeout != 90*time.Second || d.Retries != 2 || *d.Baseline != 1 ||
-		len(d.Enqueue) != 2 || d.Enqueue[0]["lr"] != 0.5 {
+		d.Pruner == nil || !slices.Equal(d.WarmStart, []Source{{"", "s-0"}, {"other", "s-1"}}) || len(d.Enqueue) != 2 || d.Enqueue[0]["lr"] != 0.5 {
 		t.Fatalf("definition %+v", d)
 	}
 }
@@ -77,9 +79,11 @@ func TestParseErrors(t *testing.T) {
 		{tree{"enqueue": []any{tree{}, "x"}}, `study.enqueue[1]: "x"`},
 		{tree{"enqueue": []any{tree{"lr": 2.0}}}, "study.enqueue[0]: "},
 		{tree{"enqueue": []any{tree{}, tree{}}, "max_trials": int64(1)}, "study.enqueue: 2 configs but max_trials is 1"},
-		{tree{"pruner": tree{"type": "median"}}, "study.pruner: "},
+		{tree{"pruner": tree{"type": "magic"}}, "study.pruner.type: "},
+		{tree{"pruner": tree{"type": "median", "options": tree{"share": 1}}}, "study.pruner.options.share: "},
 		{tree{"pruner": "median"}, "study.pruner: "},
-		{tree{"warm_start": []any{"other"}}, "study.warm_start: "},
+		{tree{"warm_start": []any{"other", "a/b/c"}}, "study.warm_start[1]: "},
+		{tree{"warm_start": []any{"a", "b", "c", "d", "e", "f"}}, "study.warm_start: "},
 		{tree{"warm_start": "other"}, "study.warm_start: "},
 	} {
 		d, err := Parse(definition(c.replaced))
@@ -104,7 +108,7 @@ func TestNewErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err = New(d, "s", 1, 1, start); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+		if _, err = New(d, "s", 1, 1, nil, start); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %s", c.replaced, err, c.want)
 		}
 	}

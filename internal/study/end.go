@@ -63,7 +63,7 @@ func (s *Study) Due() time.Time {
 	if s.Ended() {
 		return time.Time{}
 	}
-	if s.room() || len(s.state.Open) == 0 {
+	if s.room() || s.occupied() == 0 {
 		return s.state.Now
 	}
 	var due time.Time
@@ -86,6 +86,7 @@ func (s *Study) end(reason string, now time.Time, effects []Effect) []Effect {
 		effects = append(effects, stop(trial, StopStudyEnded))
 		s.close(trial, Stopped, now)
 	}
+	s.state.Asks = nil
 	s.state.Reason, s.state.EndedAt = reason, now
 	return append(effects, Effect{Kind: EffectFinished, Reason: reason})
 }
@@ -98,6 +99,8 @@ func stop(trial *Trial, reason string) Effect {
 // config, so they neither count as failures in a row nor break the row.
 func (s *Study) close(trial *Trial, state TrialState, now time.Time) {
 	s.move(trial, state)
+	s.state.Closed++
+	trial.Order = s.state.Closed
 	trial.EndedAt, trial.Steps = now, nil
 	if trial.DurationMS == 0 && !trial.StartedAt.IsZero() {
 		trial.DurationMS = now.Sub(trial.StartedAt).Milliseconds()
@@ -112,4 +115,5 @@ func (s *Study) close(trial *Trial, state TrialState, now time.Time) {
 		s.state.FailedInRow = 0
 	}
 	s.remember(trial)
+	s.curves[trial.Number] = trial.curve()
 }

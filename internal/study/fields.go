@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/visutility/retune/internal/pruner"
 	"github.com/visutility/retune/internal/strategy"
 )
 
@@ -136,21 +137,42 @@ func (f *fields) configs(field string) []map[string]any {
 		if !ok {
 			f.fail(invalid(fmt.Sprintf("%s[%d]", f.name(field), i), item, "give a config"))
 		}
-		configs = append(configs, normalConfig(config))
+		configs = append(configs, NormalConfig(config))
 	}
 	return configs
 }
 
-// refuseUnsupported refuses what the contract knows and this version has not:
-// a study without its pruner or its warm start would silently be another one.
-func (f *fields) refuseUnsupported() {
-	pruner := f.object("pruner")
-	if pruner.text("type", "none") != "none" {
-		f.refuse("pruner", "leave it out or give the type none, this version prunes no trials")
+func (f *fields) pruner(field string) pruner.Pruner {
+	object := f.object(field)
+	built, err := pruner.New(object.text("type", "none"), object.object("options").tree)
+	if err != nil {
+		f.fail(fmt.Errorf("%s.%w", f.path, err))
 	}
-	if list, ok := f.tree["warm_start"].([]any); f.tree["warm_start"] != nil && (!ok || len(list) > 0) {
-		f.refuse("warm_start", "leave it out, this version starts every study afresh")
+	return built
+}
+
+// maxSources bounds what a start command makes a worker read.
+const maxSources = 5
+
+func (f *fields) sources(field string) []Source {
+	list, ok := f.tree[field].([]any)
+	if !ok && f.tree[field] != nil || len(list) > maxSources {
+		f.refuse(field, fmt.Sprintf(`give a list of at most %d earlier studies, each as "study" or "model/study"`, maxSources))
+		return nil
 	}
+	var sources []Source
+	for i, item := range list {
+		text, _ := item.(string)
+		model, name, other := strings.Cut(text, "/")
+		if !other {
+			model, name = "", text
+		}
+		if !namePattern.MatchString(name) || other && !namePattern.MatchString(model) {
+			f.fail(invalid(fmt.Sprintf("%s[%d]", f.name(field), i), item, `give the name of an earlier study as "study" or "model/study"`))
+		}
+		sources = append(sources, Source{model, name})
+	}
+	return sources
 }
 
 func missing(path, remedy string) error {
@@ -183,7 +205,9 @@ func normal(v any) any {
 	return v
 }
 
-func normalConfig(config map[string]any) map[string]any {
+// NormalConfig gives the values of a decoded config the types they have
+// everywhere: float64, int64, string and bool.
+func NormalConfig(config map[string]any) map[string]any {
 	normalized := make(map[string]any, len(config))
 	for name, value := range config {
 		normalized[name] = normal(value)

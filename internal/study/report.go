@@ -2,6 +2,7 @@ package study
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func (s *Study) Report(r Report, now time.Time) ([]Effect, Reason) {
 	s.touch(trial, r, now)
 	switch r.State {
 	case Running:
-		return s.fill(now, nil), reason
+		return s.fill(now, s.judge(trial, r, now)), reason
 	case Complete:
 		s.complete(trial, r, now)
 		return s.fill(now, nil), reason
@@ -62,7 +63,7 @@ func (s *Study) Report(r Report, now time.Time) ([]Effect, Reason) {
 func (s *Study) ignored(r Report) Reason {
 	trial := s.Trial(r.Trial)
 	switch {
-	case r.Trial < 0 || r.Trial >= s.state.Next:
+	case r.Trial < 0 || r.Trial >= s.state.Next || s.asked(r.Trial):
 		return UnknownTrial
 	case s.Ended():
 		return StudyEnded
@@ -72,6 +73,11 @@ func (s *Study) ignored(r Report) Reason {
 		return OldAttempt
 	}
 	return ""
+}
+
+// asked reports whether the number waits for the strategy.
+func (s *Study) asked(number int) bool {
+	return slices.ContainsFunc(s.state.Asks, func(a Ask) bool { return a.Number == number })
 }
 
 // touch notes that the attempt is alive, and since when.
@@ -135,5 +141,6 @@ func (s *Study) retry(trial *Trial, state TrialState, cause string, now time.Tim
 	s.move(trial, Waiting)
 	*trial = Trial{Number: trial.Number, Attempt: trial.Attempt + 1, State: Waiting,
 		Config: trial.Config, Error: cause, CreatedAt: trial.CreatedAt}
+	s.curves[trial.Number] = trial.curve()
 	return []Effect{{Kind: EffectSuggested, Trial: trial.Number, Attempt: trial.Attempt}}
 }

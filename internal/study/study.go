@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/visutility/retune/internal/pruner"
 	"github.com/visutility/retune/internal/strategy"
 )
 
@@ -23,16 +24,19 @@ type State struct {
 	Now         time.Time          `msgpack:"now" json:"now"`           // latest time seen: it never runs backwards
 	Next        int                `msgpack:"next" json:"next"`         // number of the next trial
 	Proposed    int                `msgpack:"proposed" json:"proposed"` // configs proposed by the strategy
+	Closed      int                `msgpack:"closed" json:"closed"`     // trials that have ended
 	Taken       int                `msgpack:"taken" json:"taken"`       // configs of the definition's enqueue that became trials
 	Queue       []map[string]any   `msgpack:"queue,omitempty" json:"queue,omitempty"`
+	Asks        []Ask              `msgpack:"asks,omitempty" json:"asks,omitempty"` // by number; the first is answered next
 	Counts      map[TrialState]int `msgpack:"counts" json:"counts"`
 	FailedInRow int                `msgpack:"failed_in_row" json:"failed_in_row"`
 	Open        []int              `msgpack:"open" json:"open"` // waiting and running trials, ascending
 	Exhausted   bool               `msgpack:"exhausted" json:"exhausted"`
 	Best        *Trial             `msgpack:"best,omitempty" json:"best,omitempty"`
-	Base        map[string]any     `msgpack:"base,omitempty" json:"base,omitempty"`     // config of the trial that completed last
-	Reason      string             `msgpack:"reason,omitempty" json:"reason,omitempty"` // why it ended; empty: it runs
-	Error       string             `msgpack:"error,omitempty" json:"error,omitempty"`   // of the strategy
+	Base        map[string]any     `msgpack:"base,omitempty" json:"base,omitempty"`               // config of the trial that completed last
+	Reason      string             `msgpack:"reason,omitempty" json:"reason,omitempty"`           // why it ended; empty: it runs
+	Error       string             `msgpack:"error,omitempty" json:"error,omitempty"`             // of the strategy
+	Explanation string             `msgpack:"explanation,omitempty" json:"explanation,omitempty"` // what the strategy chose and why
 	EndedAt     time.Time          `msgpack:"ended_at,omitempty" json:"ended_at,omitzero"`
 }
 
@@ -40,16 +44,22 @@ type State struct {
 type Study struct {
 	definition *Definition
 	strategy   strategy.Strategy
+	slow       bool          // the strategy is asked and answers later
+	pruner     pruner.Pruner // nil: none
+	prior      []strategy.Trial
 	state      State
-	trials     []*Trial         // by number; nil: the record has expired
+	cause      Cause
+	trials     []*Trial         // by number; nil: not answered yet, or the record has expired
+	curves     []pruner.Curve   // by number
 	history    []strategy.Trial // the trials as the strategy sees them, without gaps
 	changed    map[int]bool
 }
 
 // New starts a study that has proposed nothing yet: Fill does. Name and seed
-// apply where the definition gives none; sequence is that of the start command.
-// An error names what the strategy refuses.
-func New(d *Definition, name string, seed, sequence uint64, now time.Time) (*Study, error) {
+// apply where the definition gives none; sequence is that of the start command;
+// prior are the results of earlier studies, the best first. An error names what
+// the strategy refuses.
+func New(d *Definition, name string, seed, sequence uint64, prior []strategy.Trial, now time.Time) (*Study, error) {
 	if d.Name != "" {
 		name = d.Name
 	}
@@ -60,26 +70,26 @@ func New(d *Definition, name string, seed, sequence uint64, now time.Time) (*Stu
 	return build(d, State{
 		Definition: d.Tree, Name: name, Strategy: d.Strategy, Seed: seed, Sequence: sequence,
 		StartedAt: now, Now: now, Counts: map[TrialState]int{},
-	})
+	}, prior)
 }
 
-func build(d *Definition, state State) (*Study, error) {
+func build(d *Definition, state State, prior []strategy.Trial) (*Study, error) {
 	proposer, err := strategy.New(state.Strategy, d.Options, d.Space)
 	if err != nil {
 		return nil, fmt.Errorf("study.%w", err)
 	}
-	return &Study{definition: d, strategy: proposer, state: state,
-		trials: make([]*Trial, state.Next), changed: map[int]bool{}}, nil
+	return &Study{definition: d, strategy: proposer, slow: strategy.Slow(proposer), pruner: d.Pruner, prior: prior, state: state,
+		trials: make([]*Trial, state.Next), curves: make([]pruner.Curve, state.Next), changed: map[int]bool{}}, nil
 }
 
 // Restore continues a stored study as if it had never been stored. Trials come
-// in any order; those whose record has expired are missing.
-func Restore(state State, trials []Trial) (*Study, error) {
+// in any order; those whose record has expired are missing. Prior as in New.
+func Restore(state State, trials []Trial, prior []strategy.Trial) (*Study, error) {
 	d, err := Parse(state.Definition)
 	if err != nil {
 		return nil, fmt.Errorf("restore study %s: %w", state.Name, err)
 	}
-	s, err := build(d, state.restored())
+	s, err := build(d, state.restored(), prior)
 	if err != nil {
 		return nil, fmt.Errorf("restore study %s: %w", state.Name, err)
 	}
@@ -92,6 +102,7 @@ func Restore(state State, trials []Trial) (*Study, error) {
 	}
 	for _, trial := range s.Trials() {
 		s.history = append(s.history, trial.seen())
+		s.curves[trial.Number] = trial.curve()
 	}
 	s.dropLost()
 	return s, nil
@@ -101,10 +112,15 @@ func Restore(state State, trials []Trial) (*Study, error) {
 func (st State) restored() State {
 	st = st.copied()
 	for i := range st.Queue {
-		st.Queue[i] = normalConfig(st.Queue[i])
+		st.Queue[i] = NormalConfig(st.Queue[i])
+	}
+	for i := range st.Asks {
+		if st.Asks[i].Fixed != nil {
+			st.Asks[i].Fixed = NormalConfig(st.Asks[i].Fixed)
+		}
 	}
 	if st.Base != nil {
-		st.Base = normalConfig(st.Base)
+		st.Base = NormalConfig(st.Base)
 	}
 	if st.Best != nil {
 		st.Best = st.Best.restored()
@@ -118,6 +134,7 @@ func (st State) restored() State {
 // copied shares only what is never modified.
 func (st State) copied() State {
 	st.Queue = slices.Clone(st.Queue)
+	st.Asks = slices.Clone(st.Asks)
 	st.Open = slices.Clone(st.Open)
 	st.Counts = maps.Clone(st.Counts)
 	return st
@@ -149,6 +166,16 @@ func (s *Study) Name() string { return s.state.Name }
 
 // Definition the study was started with.
 func (s *Study) Definition() *Definition { return s.definition }
+
+// Prior are the results of earlier studies that this one started with.
+func (s *Study) Prior() []strategy.Trial { return s.prior }
+
+// Strategy is the name of the strategy.
+func (s *Study) Strategy() string { return s.state.Strategy }
+
+// Explanation says what the strategy chose and why; "" while there is nothing to
+// say.
+func (s *Study) Explanation() string { return s.state.Explanation }
 
 // Ended reports whether the study has finished: nothing changes it any more.
 func (s *Study) Ended() bool { return s.state.Reason != "" }
@@ -195,5 +222,8 @@ func (s *Study) move(trial *Trial, to TrialState) {
 // remember updates what the strategy sees of a trial.
 func (s *Study) remember(trial *Trial) {
 	i := sort.Search(len(s.history), func(i int) bool { return s.history[i].Number >= trial.Number })
+	if i == len(s.history) || s.history[i].Number != trial.Number {
+		s.history = slices.Insert(s.history, i, strategy.Trial{})
+	}
 	s.history[i] = trial.seen()
 }

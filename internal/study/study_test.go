@@ -21,7 +21,7 @@ func definition(replaced tree) tree {
 	d := tree{
 		"objective":  tree{"metric": "loss", "goal": "minimize"},
 		"space":      tree{"lr": tree{"type": "float", "low": 0.0, "high": 1.0}, "layers": tree{"type": "int", "low": int64(1), "high": int64(8)}},
-		"max_trials": int64(100),
+		"max_trials": int64(100), "strategy": "random",
 	}
 	for field, value := range replaced {
 		d[field] = value
@@ -52,7 +52,7 @@ func newStudy(t fataler, d tree) *Study {
 	if err != nil {
 		t.Fatalf("parse: %v", err)
 	}
-	s, err := New(parsed, "s1", 42, 7, start)
+	s, err := New(parsed, "s1", 42, 7, nil, start)
 	if err != nil {
 		t.Fatalf("new: %v", err)
 	}
@@ -88,10 +88,11 @@ func stored(t fataler, s *Study) *Study {
 	for _, trial := range s.Trials() {
 		trials = append(trials, recoded(t, *trial))
 	}
-	restored, err := Restore(state, trials)
+	restored, err := Restore(state, trials, s.prior)
 	if err != nil {
 		t.Fatalf("restore: %v", err)
 	}
+	restored.slow = s.slow
 	return restored
 }
 
@@ -166,7 +167,7 @@ func TestExpiredRecords(t *testing.T) {
 	s.Report(completed(0, 0.5), at(time.Second)) // 1 and 2 are open
 	s.Report(heartbeat(2), at(2*time.Second))
 	kept := []Trial{*s.Trial(2)}
-	r, err := Restore(recoded(t, s.State()), kept)
+	r, err := Restore(recoded(t, s.State()), kept, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestRestoreRefusesAStrangeTrial(t *testing.T) {
 	t.Parallel()
 	s := newStudy(t, definition(nil))
 	s.Fill(start)
-	if _, err := Restore(s.State(), []Trial{{Number: 1, State: Waiting}}); err == nil {
+	if _, err := Restore(s.State(), []Trial{{Number: 1, State: Waiting}}, nil); err == nil {
 		t.Fatal("a trial beyond the next number was accepted")
 	}
 }
@@ -253,7 +254,7 @@ func TestHugeValuesStayFinite(t *testing.T) {
 
 func BenchmarkReport(b *testing.B) {
 	parsed, _ := Parse(definition(tree{"max_trials": int64(1 << 30)}))
-	s, _ := New(parsed, "s", 1, 1, start)
+	s, _ := New(parsed, "s", 1, 1, nil, start)
 	s.Fill(start)
 	trial := 0
 	next := func() {

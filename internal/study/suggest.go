@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
+	"github.com/visutility/retune/internal/pruner"
 	"github.com/visutility/retune/internal/strategy"
 )
 
@@ -26,10 +28,12 @@ type Effect struct {
 	Trial   int    // none for EffectFinished
 	Attempt int    // none for EffectFinished
 	Reason  string // none for EffectSuggested
+	Cause   *Cause // of a config that was asked for before; nil: the present event
 }
 
 // Why an attempt is stopped.
 const (
+	StopPruned     = "pruned"
 	StopTimedOut   = "timed_out"
 	StopStudyEnded = "study_ended"
 )
@@ -63,12 +67,12 @@ func (s *Study) fill(now time.Time, effects []Effect) []Effect {
 		return s.end(reason, now, effects)
 	}
 	for s.room() {
-		config, err := s.nextConfig()
+		opened, err := s.propose(now)
+		effects = append(effects, opened...)
 		switch {
 		case errors.Is(err, strategy.ErrExhausted):
 			s.state.Exhausted = true
 		case err == nil:
-			effects = append(effects, s.open(config, now))
 		case len(effects) > 0:
 			// Ending now would stop what this very step suggests, and outgrow
 			// one commit; Due asks for another step, which meets the error first.
@@ -78,13 +82,13 @@ func (s *Study) fill(now time.Time, effects []Effect) []Effect {
 			return s.end(EndFailing, now, nil)
 		}
 	}
-	if len(s.state.Open) == 0 && s.state.Next == s.definition.MaxTrials {
+	if s.occupied() > 0 {
+		return effects
+	}
+	if s.state.Next == s.definition.MaxTrials && !s.state.Exhausted {
 		return s.end(EndMaxTrials, now, effects)
 	}
-	if len(s.state.Open) == 0 {
-		return s.end(EndExhausted, now, effects)
-	}
-	return effects
+	return s.end(EndExhausted, now, effects)
 }
 
 // bound names the reason that ends the study whatever is still open.
@@ -103,37 +107,78 @@ func (s *Study) room() bool {
 	if s.state.Next == s.definition.MaxTrials && s.definition.MaxTrials > 0 {
 		return false
 	}
-	return len(s.state.Open) < s.definition.Parallelism && (!s.state.Exhausted || s.enqueued() > 0)
+	return s.occupied() < s.definition.Parallelism && (!s.state.Exhausted || s.enqueued() > 0)
 }
+
+// occupied counts the places that are taken: by trials and by those asked for.
+func (s *Study) occupied() int { return len(s.state.Open) + len(s.state.Asks) }
 
 // enqueued counts the enqueued configs that are not trials yet.
 func (s *Study) enqueued() int {
 	return len(s.definition.Enqueue) - s.state.Taken + len(s.state.Queue)
 }
 
-func (s *Study) open(config map[string]any, now time.Time) Effect {
-	trial := &Trial{Number: s.state.Next, Attempt: 1, State: Waiting, Config: config, CreatedAt: now}
+// reserve takes the next number of a trial.
+func (s *Study) reserve() int {
 	s.state.Next++
-	s.state.Open = append(s.state.Open, trial.Number)
+	s.trials = append(s.trials, nil)
+	s.curves = append(s.curves, pruner.Curve{})
+	return s.state.Next - 1
+}
+
+func (s *Study) open(number int, config map[string]any, now time.Time) Effect {
+	trial := &Trial{Number: number, Attempt: 1, State: Waiting, Config: config, CreatedAt: now}
+	i, _ := slices.BinarySearch(s.state.Open, number)
+	s.state.Open = slices.Insert(s.state.Open, i, number)
 	s.state.Counts[Waiting]++
-	s.trials = append(s.trials, trial)
-	s.history = append(s.history, trial.seen())
-	s.changed[trial.Number] = true
-	return Effect{Kind: EffectSuggested, Trial: trial.Number, Attempt: 1}
+	s.trials[number], s.curves[number] = trial, trial.curve()
+	s.remember(trial)
+	s.changed[number] = true
+	return Effect{Kind: EffectSuggested, Trial: number, Attempt: 1}
 }
 
-func (s *Study) nextConfig() (map[string]any, error) {
-	if s.enqueued() > 0 {
-		return s.completed(s.takeEnqueued())
+// propose opens the next trial, or asks a slow strategy for it.
+func (s *Study) propose(now time.Time) ([]Effect, error) {
+	var config map[string]any
+	var err error
+	switch fixed := s.takeEnqueued(); {
+	case fixed != nil && s.slow && s.definition.Space.Check(fixed) != nil, fixed == nil && s.slow:
+		s.ask(fixed)
+		return nil, nil
+	case fixed != nil:
+		var proposed map[string]any
+		if s.definition.Space.Check(fixed) != nil {
+			proposed, _ = s.suggest()
+		}
+		config, err = s.completed(fixed, proposed, s.state.Next)
+	default:
+		if config, err = s.suggest(); err == nil {
+			s.state.Proposed++
+		}
 	}
-	config, err := s.propose()
-	if err == nil {
-		s.state.Proposed++
+	if err != nil {
+		return nil, err
 	}
-	return config, err
+	return []Effect{s.open(s.reserve(), config, now)}, nil
 }
 
+// suggest asks a strategy that answers at once.
+func (s *Study) suggest() (map[string]any, error) {
+	history := s.history[:len(s.history):len(s.history)]
+	q := Question{Number: s.state.Next, strategy: s.strategy, name: s.state.Strategy,
+		request: s.request(s.state.Next, s.state.Proposed, history, s.state.Base)}
+	a := q.Answer()
+	if a.explanation != "" {
+		s.state.Explanation = a.explanation
+	}
+	return a.config, a.err
+}
+
+// takeEnqueued returns nil when no config is enqueued.
 func (s *Study) takeEnqueued() map[string]any {
+	if s.enqueued() == 0 {
+		return nil
+	}
 	if s.state.Taken < len(s.definition.Enqueue) {
 		s.state.Taken++
 		return s.definition.Enqueue[s.state.Taken-1]
@@ -143,41 +188,21 @@ func (s *Study) takeEnqueued() map[string]any {
 	return config
 }
 
-// completed proposes what an enqueued config leaves out; without a proposal it
-// is sampled.
-func (s *Study) completed(fixed map[string]any) (map[string]any, error) {
-	space := s.definition.Space
-	var proposed map[string]any
-	if space.Check(fixed) != nil {
-		proposed, _ = s.propose()
-	}
-	random := rand.New(rand.NewPCG(s.state.Seed, uint64(s.state.Next)))
-	if config, err := space.Complete(fixed, proposed, random); err == nil {
+// completed is an enqueued config with what it leaves out taken from a proposal,
+// else sampled.
+func (s *Study) completed(fixed, proposed map[string]any, number int) (map[string]any, error) {
+	random := rand.New(rand.NewPCG(s.state.Seed, uint64(number)))
+	if config, err := s.definition.Space.Complete(fixed, proposed, random); err == nil {
 		return config, nil
 	}
 	return s.definition.accept(fixed)
-}
-
-// propose asks the strategy, whose panic is an error: a fault in it ends one
-// study, not the worker.
-func (s *Study) propose() (config map[string]any, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("strategy %s: panic: %v", s.state.Strategy, cause)
-		}
-	}()
-	history := s.history[:len(s.history):len(s.history)]
-	return s.strategy.Suggest(strategy.Request{
-		Number: s.state.Next, Index: s.state.Proposed, Seed: s.state.Seed,
-		Goal: s.definition.Goal, Base: s.state.Base, History: history,
-	})
 }
 
 // Enqueue puts a config before what the strategy proposes; parameters may be
 // missing. An error says why it will not be tried.
 func (s *Study) Enqueue(config map[string]any, now time.Time) ([]Effect, error) {
 	now = s.clock(now)
-	config = normalConfig(config)
+	config = NormalConfig(config)
 	if s.Ended() {
 		return nil, fmt.Errorf("study %s has ended: start another with this config in enqueue", s.state.Name)
 	}

@@ -26,21 +26,24 @@ type Summary struct {
 	StartedAt  time.Time
 	FinishedAt time.Time // zero: it runs
 	Duration   time.Duration
+
+	Explanation string // what the strategy chose and why; "": nothing to choose
 }
 
 // Finished is what stays stored of a study that has ended.
 type Finished struct {
-	Definition map[string]any     `msgpack:"definition" json:"definition"`
-	Name       string             `msgpack:"name" json:"name"`
-	Strategy   string             `msgpack:"strategy" json:"strategy"`
-	Seed       uint64             `msgpack:"seed" json:"seed"`
-	Sequence   uint64             `msgpack:"sequence" json:"sequence"` // of the input that started it
-	Reason     string             `msgpack:"reason" json:"reason"`
-	Error      string             `msgpack:"error,omitempty" json:"error,omitempty"` // of the strategy
-	Counts     map[TrialState]int `msgpack:"counts" json:"counts"`
-	Best       []Trial            `msgpack:"best,omitempty" json:"best,omitempty"` // complete trials, the best first
-	StartedAt  time.Time          `msgpack:"started_at" json:"started_at"`
-	FinishedAt time.Time          `msgpack:"finished_at" json:"finished_at"`
+	Definition  map[string]any     `msgpack:"definition" json:"definition"`
+	Name        string             `msgpack:"name" json:"name"`
+	Strategy    string             `msgpack:"strategy" json:"strategy"`
+	Seed        uint64             `msgpack:"seed" json:"seed"`
+	Sequence    uint64             `msgpack:"sequence" json:"sequence"` // of the input that started it
+	Reason      string             `msgpack:"reason" json:"reason"`
+	Error       string             `msgpack:"error,omitempty" json:"error,omitempty"`             // of the strategy
+	Explanation string             `msgpack:"explanation,omitempty" json:"explanation,omitempty"` // what the strategy chose and why
+	Counts      map[TrialState]int `msgpack:"counts" json:"counts"`
+	Best        []Trial            `msgpack:"best,omitempty" json:"best,omitempty"` // complete trials, the best first
+	StartedAt   time.Time          `msgpack:"started_at" json:"started_at"`
+	FinishedAt  time.Time          `msgpack:"finished_at" json:"finished_at"`
 }
 
 // Summary holds all trials if they are at most 1,000 and 512 KiB, otherwise the
@@ -59,17 +62,22 @@ func (s *Study) Summary(now time.Time, size func(Trial) int) Summary {
 		Name: s.state.Name, Strategy: s.state.Strategy, Reason: s.state.Reason,
 		Best: s.state.Best, Counts: maps.Clone(s.state.Counts), Trials: trials,
 		StartedAt: s.state.StartedAt, FinishedAt: s.state.EndedAt, Duration: end.Sub(s.state.StartedAt),
+		Explanation: s.state.Explanation,
 	}
 }
 
 // Finished is the record of an ended study. Size as in Summary.
 func (s *Study) Finished(size func(Trial) int) Finished {
 	complete := slices.DeleteFunc(s.Trials(), func(t *Trial) bool { return t.State != Complete })
+	best := cut(s.ranked(complete), maxRecordTrials, maxRecordBytes, size)
+	for i := range best {
+		best[i].PointSteps, best[i].PointValues = nil, nil
+	}
 	return Finished{
 		Definition: s.state.Definition, Name: s.state.Name, Strategy: s.state.Strategy,
 		Seed: s.state.Seed, Sequence: s.state.Sequence, Reason: s.state.Reason, Error: s.state.Error,
 		Counts: maps.Clone(s.state.Counts), StartedAt: s.state.StartedAt, FinishedAt: s.state.EndedAt,
-		Best: cut(s.ranked(complete), maxRecordTrials, maxRecordBytes, size),
+		Best: best, Explanation: s.state.Explanation,
 	}
 }
 

@@ -48,6 +48,10 @@ func reports(r Report, d time.Duration) event {
 	}
 }
 
+func answers(a Answer, d time.Duration) event {
+	return func(s *Study) ([]Effect, string) { return shown(s.Answer(a, at(d))) }
+}
+
 func enqueues(config tree, d time.Duration) event {
 	return func(s *Study) ([]Effect, string) {
 		effects, err := s.Enqueue(config, at(d))

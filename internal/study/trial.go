@@ -1,6 +1,7 @@
 package study
 
 import (
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -32,13 +33,17 @@ type Trial struct {
 	Config     map[string]any `msgpack:"config,omitempty" json:"config,omitempty"` // never modified
 	Value      *float64       `msgpack:"value,omitempty" json:"value,omitempty"`   // of a complete trial
 	DurationMS int64          `msgpack:"duration_ms,omitempty" json:"duration_ms,omitempty"`
-	Error      string         `msgpack:"error,omitempty" json:"error,omitempty"`
+	Error      string         `msgpack:"error,omitempty" json:"error,omitempty"` // why it failed, or was pruned
 	RunID      string         `msgpack:"run_id,omitempty" json:"run_id,omitempty"`
 	CreatedAt  time.Time      `msgpack:"created_at,omitempty" json:"created_at,omitzero"`
 	StartedAt  time.Time      `msgpack:"started_at,omitempty" json:"started_at,omitzero"`   // first report
 	ReportedAt time.Time      `msgpack:"reported_at,omitempty" json:"reported_at,omitzero"` // latest report
 	EndedAt    time.Time      `msgpack:"ended_at,omitempty" json:"ended_at,omitzero"`
+	Order      int            `msgpack:"order,omitempty" json:"order,omitempty"` // 1: the first that ended; 0: open
 	Steps      Steps          `msgpack:"steps,omitempty" json:"steps,omitempty"` // of an open trial
+	// The intermediate values of the objective, steps ascending; kept for a pruner.
+	PointSteps  []int64   `msgpack:"point_steps,omitempty" json:"point_steps,omitempty"`
+	PointValues []float64 `msgpack:"point_values,omitempty" json:"point_values,omitempty"`
 }
 
 // Open reports whether the trial can still change.
@@ -46,7 +51,7 @@ func (t *Trial) Open() bool { return t.State == Waiting || t.State == Running }
 
 // restored is a copy of a stored trial as it was before it was encoded.
 func (t Trial) restored() *Trial {
-	t.Config = normalConfig(t.Config)
+	t.Config = NormalConfig(t.Config)
 	for _, at := range []*time.Time{&t.CreatedAt, &t.StartedAt, &t.ReportedAt, &t.EndedAt} {
 		*at = at.UTC()
 	}
@@ -62,7 +67,10 @@ func (t *Trial) seen() strategy.Trial {
 	case Complete:
 		seen.State, seen.Value = strategy.Complete, *t.Value
 	case Pruned:
-		seen.State = strategy.Pruned
+		seen.State, seen.Value = strategy.Pruned, math.NaN()
+		if last := len(t.PointSteps) - 1; last >= 0 {
+			seen.Value, seen.Step = t.PointValues[last], t.PointSteps[last]
+		}
 	}
 	return seen
 }

@@ -12,6 +12,7 @@ const (
 	KindRunning  = "study"    // key study.<p>.<model>
 	KindFinished = "finished" // key study.<p>.<model>.<study>
 	KindTrial    = "trial"
+	KindPrior    = "prior"
 	KindOffset   = "offset"
 )
 
@@ -31,6 +32,12 @@ func TrialKey(p int, model, study string, n int) string {
 
 // TrialKeys matches the keys of all trials of a model.
 func TrialKeys(p int, model string) string { return joinKey("trial", p, model, ">") }
+
+// PriorKey holds the results of earlier studies that a study starts with.
+func PriorKey(p int, model, study string) string { return joinKey("prior", p, model, study) }
+
+// PriorKeys matches those of all studies of a model.
+func PriorKeys(p int, model string) string { return joinKey("prior", p, model, "*") }
 
 // OffsetKey holds how far a partition's inputs are applied.
 func OffsetKey(p int) string { return joinKey("offset", p) }
@@ -77,6 +84,8 @@ func keyKind(head string, parts int) string {
 		return KindFinished
 	case head == "trial" && parts == 5:
 		return KindTrial
+	case head == "prior" && parts == 4:
+		return KindPrior
 	case head == "offset" && parts == 2:
 		return KindOffset
 	}

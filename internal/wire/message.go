@@ -58,6 +58,8 @@ type Summary struct {
 	Trials     []TrialResult `msgpack:"trials" json:"trials"`
 	StartedAt  string        `msgpack:"started_at" json:"started_at"`
 	FinishedAt string        `msgpack:"finished_at" json:"finished_at"`
+	// Explanation says what a strategy that chooses among others chose, and why.
+	Explanation string `msgpack:"explanation,omitempty" json:"explanation,omitempty"`
 }
 
 // BestTrial is the trial that won a study.
