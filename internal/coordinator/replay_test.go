@@ -160,7 +160,7 @@ func TestTrialsSurviveACrash(t *testing.T) {
 	b.none(all)
 }
 
-const startStudy = `{"op":"start","study":{"name":%q,"objective":{"metric":"loss","goal":"minimize"},"space":{"x":{"type":"float","low":0,"high":1}},%s}}`
+const startStudy = `{"op":"start","study":{"name":%q,"objective":{"metric":"loss","goal":"minimize"},"strategy":"random","space":{"x":{"type":"float","low":0,"high":1}},%s}}`
 
 func TestDuplicatesCountOnce(t *testing.T) {
 	t.Parallel()

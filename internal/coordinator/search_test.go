@@ -1,0 +1,113 @@
+package coordinator
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/visutility/retune/internal/wire"
+)
+
+// TestPrunedTrial: a trial that does worse than the others gets its stop, and
+// another takes its place in the same commit.
+func TestPrunedTrial(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	all := b.subscribe("retune.*.m.>")
+	b.worker()
+	b.command("m", startStudy, "s", `"max_trials":4,"seed":1,"pruner":{"type":"median","options":{"n_startup_trials":1}}`)
+	b.expect(all, map[string]int{"config": 1})
+	b.report("m", `{"study":"s","trial":0,"step":1,"metrics":{"loss":1}}`)
+	b.report("m", `{"study":"s","trial":0,"metrics":{"loss":0.5}}`)
+	b.expect(all, map[string]int{"config": 1})
+	b.report("m", `{"study":"s","trial":1,"step":1,"metrics":{"loss":2}}`)
+	b.expect(all, map[string]int{"config": 1, "stop pruned": 1})
+	b.report("m", `{"study":"s","trial":1,"metrics":{"loss":0.1}}`) // too late
+	b.command("m", `{"op":"stop","name":"s"}`)
+	end := b.expect(all, map[string]int{"stop study_ended": 1, "summary": 1, "retrain": 1})
+	for _, m := range end {
+		if m.Subject == "retune.summary.m.s" {
+			want := map[string]any{"complete": 1.0, "pruned": 1.0, "stopped": 1.0}
+			if got := decode(t, m)["counts"]; !reflect.DeepEqual(got, want) {
+				t.Errorf("counts %v, want %v", got, want)
+			}
+		}
+	}
+}
+
+// TestWarmStart: what a study of another model found informs this one, also after
+// the worker that started it has gone.
+func TestWarmStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.set.Partitions = 1
+	all, dead := b.subscribe("retune.*.*.>"), b.subscribe("retune.dead.>")
+	w := b.worker()
+	b.command("first", startStudy, "old", `"max_trials":2,"seed":1`)
+	b.next(all)
+	b.report("first", `{"study":"old","trial":0,"metrics":{"loss":1}}`)
+	b.next(all)
+	b.report("first", `{"study":"old","trial":1,"metrics":{"loss":0.5}}`)
+	b.command("second", startStudy, "new", `"max_trials":5,"seed":1,"warm_start":["first/old"]`)
+	b.expect(all, map[string]int{"summary": 1, "retrain": 1, "config": 1})
+	w.stop()
+	keys := b.keys("$KV.retune.prior.0.second.new")
+	if len(keys) != 1 {
+		t.Fatalf("keys %v", keys)
+	}
+	b.worker()
+	b.report("second", `{"study":"new","trial":0,"metrics":{"loss":1}}`)
+	b.expect(all, map[string]int{"config": 1})
+	b.command("third", `{"op":"start","study":{"name":"x","objective":{"metric":"loss","goal":"maximize"},"max_trials":3,"warm_start":["first/old"],"space":{"x":{"values":[1,2]}}}}`)
+	if m, _ := b.next(dead); m.Header.Get("Retune-Error") != "study.warm_start[0]: study old of model first has another objective (minimize loss): name studies that maximize loss" {
+		t.Errorf("dead letter: %s", m.Header.Get("Retune-Error"))
+	}
+}
+
+// TestStudyOnRetrain: a retrain event starts a study whose first trial is the
+// config in force, and no second one while it runs.
+func TestStudyOnRetrain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Policies[0].Tuner = nil
+	b.config.Policies[0].Study = must(wire.DecodeTree([]byte(`{"objective":{"metric":"loss","goal":"minimize"},"strategy":"random",
+		"space":{"lr":{"type":"float","low":0,"high":1}},"max_trials":3,"parallelism":2,"enqueue":[{"lr":0.5}]}`), "")).(map[string]any)
+	all := b.subscribe("retune.*.m.>")
+	b.worker()
+	for _, loss := range []int{1, 1, 1, 1, 9} {
+		b.report("m", `{"config":{"lr":7.5,"note":"x"},"metrics":{"loss":%d}}`, loss)
+	}
+	got := map[string]any{}
+	var name string
+	for _, m := range b.expect(all, map[string]int{"retrain": 1, "config": 2}) {
+		message := decode(t, m)
+		if message["trial"] != nil {
+			name = message["study"].(string)
+			got[fmt.Sprint(message["trial"])] = message["config"]
+		} else {
+			defer func(id any) {
+				if name != fmt.Sprintf("retrain-%s", id) {
+					t.Errorf("study %s, event %s", name, id)
+				}
+			}(message["id"])
+		}
+	}
+	want := map[string]any{"0": map[string]any{"lr": 1.0}, "1": map[string]any{"lr": 0.5}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("first trials %v, want %v", got, want)
+	}
+	b.report("m", `{"config":{"lr":7.5},"metrics":{"loss":1}}`)
+	b.report("m", `{"config":{"lr":7.5},"metrics":{"loss":99}}`)
+	b.expect(all, map[string]int{"retrain": 1})
+}
+
+func decode(t *testing.T, m *nats.Msg) (body map[string]any) {
+	t.Helper()
+	if err := json.Unmarshal(m.Data, &body); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
