@@ -71,24 +71,13 @@ func (m *model) learn(config map[string]any, r *wire.Report) {
 	if !ok {
 		return
 	}
-	metric, goal, _ := objective(learner)
+	metric, goal, _ := strategy.Objective(learner)
 	for _, x := range r.Metrics {
 		if x.Name == metric {
 			m.memory = learner.Learn(m.memory, goal, config, x.Value)
 			return
 		}
 	}
-}
-
-func objective(s strategy.Strategy) (string, strategy.Goal, bool) {
-	o, ok := s.(interface {
-		Objective() (string, strategy.Goal)
-	})
-	if !ok {
-		return "", 0, false
-	}
-	metric, goal := o.Objective()
-	return metric, goal, true
 }
 
 // suggest keeps a strategy that panics from taking the worker along.

@@ -3,11 +3,13 @@ package coordinator
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -102,6 +104,38 @@ func TestStudyOnRetrain(t *testing.T) {
 	b.report("m", `{"config":{"lr":7.5},"metrics":{"loss":1}}`)
 	b.report("m", `{"config":{"lr":7.5},"metrics":{"loss":99}}`)
 	b.expect(all, map[string]int{"retrain": 1})
+}
+
+// TestTunerThatLearns: what it knows of a model survives the worker.
+func TestTunerThatLearns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Policies[0] = Policy{Match: "*", Tuner: &Tuner{Name: "local", Strategy: must(strategy.New("local", nil, nil))}, Monitor: unmatched.Monitor}
+	sub := b.subscribe("retune.config.m.live")
+	w := b.worker()
+	config, first, last := map[string]any{"lr": 1.5, "kind": "a"}, 0.0, 0.0
+	for i := range 120 {
+		if i%40 == 39 {
+			w.stop()
+			w = b.worker()
+		}
+		lr := config["lr"].(float64)
+		last = math.Abs(math.Log10(lr / 0.1))
+		if i == 0 {
+			first = last
+		}
+		b.report("m", "%s", must(json.Marshal(map[string]any{"config": config, "metrics": map[string]float64{"loss": last}})))
+		_, answer := b.next(sub)
+		config = answer["config"].(map[string]any)
+		if config["kind"] != "a" || config["lr"].(float64) <= 0 {
+			t.Fatalf("config %v", config)
+		}
+	}
+	best := b.model("m").Memory
+	t.Logf("loss %.3f, after 120 reports %.3f, memory %+v", first, last, best)
+	if best.Value > first/4 {
+		t.Errorf("the best loss is %.3f, the first was %.3f", best.Value, first)
+	}
 }
 
 func decode(t *testing.T, m *nats.Msg) (body map[string]any) {

@@ -208,6 +208,9 @@ func normal(v any) any {
 // NormalConfig gives the values of a decoded config the types they have
 // everywhere: float64, int64, string and bool.
 func NormalConfig(config map[string]any) map[string]any {
+	if config == nil {
+		return nil
+	}
 	normalized := make(map[string]any, len(config))
 	for name, value := range config {
 		normalized[name] = normal(value)
