@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 var only = map[string][]string{
 	"github.com/nats-io/nats":  {"internal/bus", "internal/bus/bustest"}, // nats.go and nats-server
 	"github.com/vmihailenco/":  {"internal/wire"},
-	"github.com/alecthomas/":   {"cmd/worker"},
+	"github.com/alecthomas/":   {"bench/search", "cmd/worker"},
 	"github.com/prometheus/":   {"internal/app", "internal/bench", "internal/coordinator"},
 	"github.com/goccy/go-yaml": {"internal/app"},
 	"github.com/gofrs/flock":   {"internal/bus"},

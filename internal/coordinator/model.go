@@ -114,9 +114,6 @@ func restore(id string, policy *Policy, body []byte, epoch uint32) (*model, erro
 	}
 	m.number, m.reports, m.failed = r.Number, r.Reports, r.Failed
 	m.versions, m.config, m.memory = r.Versions, r.Config, r.Memory
-	if m.memory != nil {
-		m.memory.Best, m.memory.Rival = study.NormalConfig(m.memory.Best), study.NormalConfig(m.memory.Rival)
-	}
 	m.monitor = policy.Monitor.Restore(r.Monitor)
 	return m, nil
 }

@@ -138,6 +138,68 @@ func TestTunerThatLearns(t *testing.T) {
 	}
 }
 
+// TestSlowStrategyAcrossWorkers: the same results in the same order give the same
+// suggestions, whichever workers compute them, and each is published once.
+func TestSlowStrategyAcrossWorkers(t *testing.T) {
+	t.Parallel()
+	undisturbed, _ := slowStudy(t, func(_ *testBundle, w *running, _ int) *running { return w })
+	disturbed, messages := slowStudy(t, func(b *testBundle, w *running, trial int) *running {
+		switch trial % 6 {
+		case 2:
+			w.stop()
+			return b.worker()
+		case 5:
+			w.crash()
+			return b.worker()
+		}
+		return w
+	})
+	if !reflect.DeepEqual(undisturbed, disturbed) {
+		t.Errorf("undisturbed\n%v\nwith restarts\n%v", undisturbed, disturbed)
+	}
+	ids := map[string]bool{}
+	for _, m := range messages {
+		if ids[m.Header.Get("ce-id")] {
+			t.Errorf("%s: the id %s is used twice", m.Subject, m.Header.Get("ce-id"))
+		}
+		ids[m.Header.Get("ce-id")] = true
+		if c := decode(t, m); c["sequence"] == nil || c["strategy"] != "gp" {
+			t.Errorf("%s", m.Data)
+		}
+	}
+}
+
+// slowStudy runs a study of 24 trials, three at once, whose results come in order;
+// disturb is called after each of them, while the strategy thinks.
+func slowStudy(t *testing.T, disturb func(*testBundle, *running, int) *running) (configs map[string]any, messages []*nats.Msg) {
+	t.Helper()
+	b := setup(t)
+	sub, summaries := b.subscribe("retune.config.m.>"), b.subscribe("retune.summary.m.s")
+	w := b.worker()
+	b.command("m", `{"op":"start","study":{"name":"s","objective":{"metric":"loss","goal":"minimize"},"strategy":"gp","seed":3,"max_trials":24,"parallelism":3,
+		"space":{"x":{"type":"float","low":0,"high":1},"n":{"type":"int","low":1,"high":9}},"enqueue":[{"x":0.25},{"n":4}]}}`)
+	configs = map[string]any{}
+	results := map[int]float64{}
+	for done := 0; done < 24; {
+		for results[done] == 0 {
+			m, c := b.next(sub)
+			messages = append(messages, m)
+			config := c["config"].(map[string]any)
+			configs[m.Subject] = config
+			results[int(c["trial"].(float64))] = 1 + math.Pow(config["x"].(float64)-0.3, 2) + config["n"].(float64)/10
+		}
+		b.report("m", `{"study":"s","trial":%d,"metrics":{"loss":%v}}`, done, results[done])
+		w = disturb(b, w, done)
+		done++
+	}
+	b.next(summaries)
+	if len(messages) != 24 || len(configs) != 24 {
+		t.Errorf("%d messages, %d configs", len(messages), len(configs))
+	}
+	b.none(sub)
+	return configs, messages
+}
+
 func decode(t *testing.T, m *nats.Msg) (body map[string]any) {
 	t.Helper()
 	if err := json.Unmarshal(m.Data, &body); err != nil {

@@ -18,7 +18,7 @@ import (
 // NaN is left out. From the first rung on, NaN prunes. The best at its rung is never pruned.
 type asha struct {
 	resource int64 // r: the first rung, a step; auto: a tenth of the longest trial, rounded up
-	longest  int64 // last step of a trial; auto: of the longest complete one, and nothing is pruned before there is one
+	longest  int64 // last step of a trial; auto: of the longest complete one, so that as many run in full as run at once
 	factor   int64 // η: the share that goes on is 1/η
 	rate     int64 // s: rungs left out at the start
 }
@@ -72,7 +72,7 @@ func (a asha) firstRung(others []Curve) int64 {
 		longest := longestTrial(a.longest, others)
 		first = longest/autoRungs + min(longest%autoRungs, 1)
 	}
-	for range a.rate {
+	for rate := a.rate; rate > 0 && first > 0; rate-- {
 		if first > math.MaxInt64/a.factor {
 			return math.MaxInt64
 		}

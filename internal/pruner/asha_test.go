@@ -90,6 +90,11 @@ func TestSparseSteps(t *testing.T) {
 	decide(t, p, request(strategy.Minimize, sparse(1, 0, 10, 5, 5), dense(1, 16)), true)
 	decide(t, p, request(strategy.Minimize, sparse(1, 0, 10, 5, 5, 5), dense(1, 30)), false)
 	decide(t, p, request(strategy.Minimize, curve(1, 0, 5, 5, 5, 5), sparse(0, strategy.Complete, 10, 1, 1)), false) // it had none at step 4
+	overtaken := dense(1, 20)
+	for i := 16; i < 20; i++ {
+		overtaken.Points[i].Value = 9
+	}
+	decide(t, p, request(strategy.Minimize, sparse(1, 0, 10, 5, 5), overtaken), false) // the better one by the value at 20, not at 16
 	decide(t, p, request(strategy.Minimize, dense(5, 16), sparse(1, strategy.Complete, 10, 1, 9)), true)
 }
 
@@ -126,7 +131,9 @@ func TestEarlyStoppingRate(t *testing.T) {
 	good := curve(0, strategy.Pending, make([]float64, 9)...)
 	decide(t, p, request(strategy.Minimize, curve(1, 0, 1, 1, 1), good), false)
 	decide(t, p, request(strategy.Minimize, curve(1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1), good), true)
-	far := build(t, "asha", map[string]any{"min_resource": int64(1) << 40, "min_early_stopping_rate": int64(1) << 62})
+	unknown := build(t, "asha", map[string]any{"min_early_stopping_rate": int64(1) << 62})
+	decide(t, unknown, request(strategy.Minimize, curve(1, 0, 1), good), false)
+	far := build(t, "asha", map[string]any{"min_resource": int64(1) << 40, "reduction_factor": 3, "min_early_stopping_rate": int64(1) << 62})
 	decide(t, far, request(strategy.Minimize, sparse(1, 0, 1<<62, 1), sparse(0, strategy.Complete, 1<<62, 0)), false)
 }
 

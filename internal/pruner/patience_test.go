@@ -35,6 +35,9 @@ func TestPatience(t *testing.T) {
 		decide(t, p, request(c.goal, curve(0, 0, c.values...)), c.want)
 	}
 	p := build(t, "patience", map[string]any{"patience": 2})
+	late := request(strategy.Minimize, curve(0, 0, 1, 1, 1))
+	late.Step = 2 // judged by what was known then
+	decide(t, p, late, false)
 	reason := decide(t, p, request(strategy.Minimize, curve(0, 0, 1, 1, 1)), true)
 	if want := "no improvement by more than 0 within 2 reports up to step 3"; reason != want {
 		t.Errorf("%q, want %q", reason, want)

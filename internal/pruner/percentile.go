@@ -20,7 +20,7 @@ type percentile struct {
 	name    string  // for the reason
 	startup int64   // complete trials before any is pruned
 	pace    pace
-	least   int64 // values of others at a step below which it is not judged
+	least   int64 // values of others at a step below which it is not judged, at least 1
 }
 
 func newPercentile(o *options) Pruner {
@@ -50,7 +50,7 @@ func (p percentile) Prune(r Request) (string, bool) {
 		return "", false
 	}
 	losses := lossesAt(r)
-	if len(losses) == 0 || int64(len(losses)) < p.least {
+	if int64(len(losses)) < p.least {
 		return "", false
 	}
 	best, bar := bestLoss(r), quantile(losses, p.percent/100)

@@ -147,9 +147,9 @@ func TestQuantile(t *testing.T) {
 		{[]float64{inf, 1}, 0.01, inf},
 		{[]float64{inf, 1, inf}, 0, 1},
 		{[]float64{inf, inf}, 0.5, inf},
-		{[]float64{0.1, 0.1, 0.1}, 0.35, 0.1},
+		{[]float64{0.33, 0.33, 0.33}, 0.385, 0.33}, // rounding must not leave the minimum
 	} {
-		if got := quantile(slices.Clone(c.losses), c.q); math.Abs(got-c.want) > 1e-12 && got != c.want {
+		if got := quantile(slices.Clone(c.losses), c.q); math.Abs(got-c.want) > 1e-12 && got != c.want || got < slices.Min(c.losses) {
 			t.Errorf("quantile(%v, %v) = %v, want %v", c.losses, c.q, got, c.want)
 		}
 	}

@@ -57,13 +57,11 @@ type Request struct {
 	Others []Curve // all other trials by number, whatever their state
 }
 
-// current is the value just reported and the step before it, the lowest there is when it is the first.
+// current is the value just reported and the step reported before it, the lowest there is when it is
+// the first. Pruners judge no step below 0.
 func (r Request) current() (value float64, before int64, ok bool) {
 	value, ok = r.Trial.At(r.Step)
 	before = math.MinInt64
-	if r.Step == math.MinInt64 {
-		return value, before, ok
-	}
 	if n := r.Trial.upTo(r.Step - 1); n > 0 {
 		before = r.Trial.Points[n-1].Step
 	}

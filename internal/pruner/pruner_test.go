@@ -106,7 +106,7 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	for kind, options := range map[string]map[string]any{
 		"asha":       {"min_resource": 3.0, "max_resource": int64(81), "reduction_factor": uint64(3), "min_early_stopping_rate": 1},
-		"hyperband":  {"min_resource": int64(1), "max_resource": "auto", "reduction_factor": 2},
+		"hyperband":  {"min_resource": int64(1), "max_resource": 1, "reduction_factor": 2},
 		"median":     {"n_startup_trials": 0, "n_warmup_steps": int64(1) << 62, "interval_steps": 5.0, "n_min_trials": nil},
 		"percentile": {"percentile": int64(100), "n_startup_trials": uint64(2)},
 		"patience":   {"patience": 3.0, "min_delta": 0.01},
@@ -128,7 +128,7 @@ func TestMistakes(t *testing.T) {
 		{"median", map[string]any{"warmup": 1}, `pruner.options.warmup: is not an option of this pruner: use n_startup_trials, n_warmup_steps, interval_steps, n_min_trials`},
 		{"median", map[string]any{"interval_steps": 0}, `pruner.options.interval_steps: 0 is not a whole number ≥ 1: give one, or leave it out for 1`},
 		{"median", map[string]any{"n_startup_trials": 2.5}, `pruner.options.n_startup_trials: 2.5 is not a whole number ≥ 0: give one, or leave it out for 5`},
-		{"median", map[string]any{"n_min_trials": uint64(math.MaxUint64)}, `pruner.options.n_min_trials: 18446744073709551615 is not a whole number`},
+		{"median", map[string]any{"n_min_trials": uint64(1) << 63}, `pruner.options.n_min_trials: 9223372036854775808 is not a whole number`},
 		{"percentile", nil, `pruner.options.percentile: is missing: give the share of trials to keep, 25 keeps the best quarter`},
 		{"percentile", map[string]any{"percentile": 101}, `pruner.options.percentile: 101 is not a number from 0 to 100: give one`},
 		{"percentile", map[string]any{"percentile": nan}, `pruner.options.percentile: NaN is not a number from 0 to 100: give one`},

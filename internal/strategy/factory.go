@@ -10,8 +10,11 @@ import (
 var registry = map[string]func(options map[string]any, space *Space) (Strategy, error){
 	"auto":    newAuto,
 	"explore": newExplore,
+	"gp":      newGP,
 	"grid":    newGridSearch,
+	"local":   newLocal,
 	"random":  newRandom,
+	"sobol":   newSobol,
 	"step":    newStep,
 }
 

@@ -2,8 +2,8 @@ package strategy
 
 import "math/rand/v2"
 
-// random samples the space independently for each trial (Bergstra & Bengio, "Random Search for
-// Hyper-Parameter Optimization", JMLR 2012). It has no options and never ends.
+// random samples a continuous space independently for each trial (Bergstra & Bengio, "Random Search for
+// Hyper-Parameter Optimization", JMLR 2012), in a finite one each config once. It has no options.
 type random struct{ space *Space }
 
 func newRandom(options map[string]any, space *Space) (Strategy, error) {
@@ -17,7 +17,8 @@ func newRandom(options map[string]any, space *Space) (Strategy, error) {
 }
 
 func (s random) Suggest(r Request) (map[string]any, error) {
-	return s.space.Sample(r.rand()), nil
+	random := r.rand()
+	return newSeen(s.space, r).fresh(random, func() map[string]any { return s.space.Sample(random) })
 }
 
 // rand depends on seed and number only: a trial gets the same config whoever proposes it, and whenever.

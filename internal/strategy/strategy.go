@@ -52,8 +52,18 @@ const (
 	Pruned
 )
 
-// Memory is what a strategy that learns from live reports remembers of one model.
+// Memory is what a strategy that learns from live reports remembers of one model. It is stored with the
+// model; the strategy local says what it is for.
 type Memory struct {
+	Metric  string         `msgpack:"metric"` // what the values are of
+	Goal    Goal           `msgpack:"goal"`
+	Best    map[string]any `msgpack:"best"`
+	Value   float64        `msgpack:"value"`             // of Best; NaN: it diverged
+	Weight  float64        `msgpack:"weight"`            // measurements that Value rests on
+	Noise   float64        `msgpack:"noise"`             // variance of a measurement
+	Repeats int            `msgpack:"repeats"`           // measurements that Noise rests on
+	Sigma   float64        `msgpack:"sigma"`             // step, as the option
+	Silence int            `msgpack:"silence,omitempty"` // reports since one of Best
 }
 
 // Learner is a strategy that learns from the results of live configs. Learn is pure: it returns what to

@@ -34,7 +34,7 @@ func TestNewErrors(t *testing.T) {
 		space   *Space
 		want    string
 	}{
-		{"bayes", nil, space, `strategy: "bayes" is not a strategy: give one of auto, explore, grid, random, step`},
+		{"bayes", nil, space, `strategy: "bayes" is not a strategy: give one of ` + strings.Join(Names(), ", ")},
 		{"grid", nil, nil, "space: is missing: give one: strategy grid searches it"},
 		{"random", nil, nil, "space: is missing: give one: strategy random searches it"},
 		{"auto", nil, nil, "space: is missing: give one: strategy auto searches it"},

@@ -92,7 +92,7 @@ func stored(t fataler, s *Study) *Study {
 	if err != nil {
 		t.Fatalf("restore: %v", err)
 	}
-	restored.slow = s.slow
+	restored.slow, restored.strategy = s.slow, s.strategy
 	return restored
 }
 
