@@ -121,33 +121,40 @@ func (c *studyList) Run(ctx context.Context, g app.Globals, out io.Writer) error
 
 type studyShow struct {
 	studyOf
-	Limit int  `default:"50" help:"At most so many of the latest trials; 0: all (${default})."`
-	JSON  bool `help:"Print all that is stored of it, as JSON."`
+	Limit  int  `default:"20" help:"At most so many trials, the best first; 0: all (${default})."`
+	Latest bool `help:"The latest trials instead of the best."`
+	JSON   bool `help:"Print all that is stored of it, as JSON."`
 }
 
 // Help is shown by --help.
-func (studyShow) Help() string { return "Example: worker study show fraud-eu spring" }
+func (studyShow) Help() string {
+	return `Importance says how much of the order of the results each parameter decides on its own.
+
+Example: worker study show fraud-eu spring`
+}
 
 func (c *studyShow) Run(ctx context.Context, g app.Globals, out io.Writer) error {
 	return connected(g, func(b *bus.Bus) error {
-		return app.ShowStudy(ctx, b, app.ShowStudyOptions{Model: c.Model, Study: c.Study, Limit: c.Limit, JSON: c.JSON}, out)
+		return app.ShowStudy(ctx, b, app.ShowStudyOptions{Model: c.Model, Study: c.Study, Limit: c.Limit, Latest: c.Latest, JSON: c.JSON}, out)
 	})
 }
 
 type studyExport struct {
 	studyOf
-	Format string `default:"csv" enum:"csv,json" help:"One of ${enum} (${default})."`
+	File   string `arg:"" optional:"" help:"Where to; standard output without it."`
+	Format string `default:"" enum:",csv,json,jsonl" help:"csv, json (one list) or jsonl (one object a line); by the name of FILE, else csv."`
 }
 
 // Help is shown by --help.
 func (studyExport) Help() string {
 	return `Records of trials are kept for 90 days after their last change, then the best 100 of a study remain.
+worker publish reads CSV and JSON Lines back, into a study of the same name that runs.
 
-Example: worker study export fraud-eu spring > spring.csv`
+Example: worker study export fraud-eu spring spring.csv`
 }
 
 func (c *studyExport) Run(ctx context.Context, g app.Globals, out io.Writer) error {
 	return connected(g, func(b *bus.Bus) error {
-		return app.ExportStudy(ctx, b, c.Model, c.Study, c.Format, out)
+		return app.Export(ctx, b, app.ExportOptions{Model: c.Model, Study: c.Study, File: c.File, Format: c.Format}, out)
 	})
 }

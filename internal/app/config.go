@@ -117,12 +117,12 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// DefaultModels explores around the config of every live report and watches its
-// loss.
+// DefaultModels tunes the config of every live report for a small loss, and watches
+// that loss.
 func DefaultModels() []Model {
 	return []Model{{
 		Match:   "*",
-		Tuner:   &Tuner{Strategy: "explore", Options: map[string]any{"rate": 0.10, "relative": true}},
+		Tuner:   &Tuner{Strategy: "local"},
 		Monitor: []any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": uint64(20), "threshold": 0.05}},
 	}}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +25,9 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"mistyped field", "replicas: 1\npartitons: 8", "f:2: partitons: unknown field: did you mean partitions?"},
 		{"swapped letters", "limits:\n  bucket_btyes: 1GiB", "f:2: limits.bucket_btyes: unknown field: did you mean bucket_bytes?"},
 		{"capitals", "Lease: 5s", "f:1: Lease: unknown field: did you mean lease?"},
-		{"field of another version", model + "    on_retrain: x", "f:3: models[0].on_retrain: unknown field: known here are match, monitor, tuner"},
+		{"field of another version", model + "    on_drift: x", "f:3: models[0].on_drift: unknown field: known here are match, monitor, on_retrain, tuner"},
+		{"a named study on retrain", model + "    on_retrain:\n      study: {name: again}", "f:4: models[0].on_retrain.study.name: again cannot be used more than once: leave it out"},
+		{"a study on retrain without an objective", model + "    on_retrain:\n      study: {max_trials: 3}", "f:4: models[0].on_retrain.study.objective.metric: missing: give the name of the metric to optimise"},
 		{"fields of nats", "nats: {urls: x}", "f:1: nats.urls: unknown field: did you mean url?"},
 		{"not a mapping", "- a", "f:1: a list is not a mapping: give one with encoding, http, lease, limits, models, nats, partitions, replicas, sinks, ttl"},
 		{"text alone", "hello", `f:1: "hello" is not a mapping: give one with encoding, http, lease, limits, models, nats, partitions, replicas, sinks, ttl`},
@@ -67,8 +70,8 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"no match", "models:\n  - monitor: []", `f:2: models[0].match: is missing: give a pattern of model ids, such as "fraud-*", or "*" for all`},
 		{"pattern", "models: [{match: 'a['}]", `f:1: models[0].match: "a[" is not a pattern: use * for any characters, ? for one, [a-z] for one of some`},
 		{"unreachable", model + "  - match: fraud-*", `f:3: models[1].match: "fraud-*" never comes into play, as models[0] matches first: move it before that`},
-		{"no strategy", model + "    tuner: {}", "f:3: models[0].tuner.strategy: is missing: give one of auto, explore, grid, random, step"},
-		{"unknown strategy", model + "    tuner:\n      options: {}\n      strategy: local", `f:5: models[0].tuner.strategy: "local" is not a strategy: give one of auto, explore, grid, random, step`},
+		{"no strategy", model + "    tuner: {}", "f:3: models[0].tuner.strategy: is missing: give one of " + strings.Join(strategy.Names(), ", ")},
+		{"unknown strategy", model + "    tuner:\n      options: {}\n      strategy: magic", `f:5: models[0].tuner.strategy: "magic" is not a strategy: give one of ` + strings.Join(strategy.Names(), ", ")},
 		{"unknown option", model + "    tuner:\n      strategy: explore\n      options:\n        rat: 1", "f:6: models[0].tuner.options.rat: is not an option of the strategy: use rate, relative"},
 		{"option's value", model + "    tuner:\n      strategy: explore\n      options: {rate: fast}", `f:5: models[0].tuner.options.rate: "fast" is not a finite number: give one such as 0.1`},
 		{"space", model + "    tuner:\n      strategy: random\n      space:\n        lr: {type: float, low: abc, high: 1}", `f:6: models[0].tuner.space.lr.low: "abc" is not a number: give the smallest value`},

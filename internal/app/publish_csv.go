@@ -51,6 +51,10 @@ func newCSV(r io.Reader) (*csvRows, error) {
 	return rows, nil
 }
 
+// exportTimes are what an exported study has beside the fields of a report, and
+// what is no number.
+var exportTimes = map[string]bool{"created_at": true, "started_at": true, "ended_at": true}
+
 // columnOf leaves out a column without a name: tables are often saved with a
 // running number in front.
 func columnOf(name string) column {
@@ -60,7 +64,7 @@ func columnOf(name string) column {
 	if parameter, ok := strings.CutPrefix(name, "config."); ok {
 		return column{"config", parameter}
 	}
-	if name == "" {
+	if name == "" || exportTimes[name] {
 		return column{"-", ""}
 	}
 	return column{"metrics", name}

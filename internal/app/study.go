@@ -21,6 +21,7 @@ type StudyView struct {
 	State      string                   `json:"state"` // running, or why it ended
 	Error      string                   `json:"error,omitempty"`
 	Strategy   string                   `json:"strategy"`
+	Explained  string                   `json:"explanation,omitempty"` // what the strategy chose and why
 	Definition map[string]any           `json:"definition"`
 	Counts     map[study.TrialState]int `json:"counts"`
 	Best       *study.Trial             `json:"best,omitempty"`
@@ -59,7 +60,7 @@ func viewStudy(e bus.Entry) (StudyView, error) {
 		}
 		s := r.State
 		v.Name, v.State, v.Error, v.Strategy, v.Definition = s.Name, running, s.Error, s.Strategy, s.Definition
-		v.Counts, v.Best, v.StartedAt = s.Counts, s.Best, s.StartedAt
+		v.Counts, v.Best, v.StartedAt, v.Explained = s.Counts, s.Best, s.StartedAt, s.Explanation
 		return v, nil
 	}
 	var r finishedRecord
@@ -68,7 +69,7 @@ func viewStudy(e bus.Entry) (StudyView, error) {
 	}
 	f := r.Finished
 	v.Name, v.State, v.Error, v.Strategy, v.Definition = f.Name, f.Reason, f.Error, f.Strategy, f.Definition
-	v.Counts, v.StartedAt, v.FinishedAt, v.kept = f.Counts, f.StartedAt, f.FinishedAt, f.Best
+	v.Counts, v.StartedAt, v.FinishedAt, v.kept, v.Explained = f.Counts, f.StartedAt, f.FinishedAt, f.Best, f.Explanation
 	if len(f.Best) > 0 {
 		v.Best = &f.Best[0]
 	}

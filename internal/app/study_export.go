@@ -54,11 +54,6 @@ func (o ExportOptions) format() string {
 	return cmp.Or(o.Format, byName[filepath.Ext(o.File)], "csv")
 }
 
-// ExportStudy is Export to standard output.
-func ExportStudy(ctx context.Context, b *bus.Bus, model, name, format string, out io.Writer) error {
-	return Export(ctx, b, ExportOptions{Model: model, Study: name, Format: format}, out)
-}
-
 func (v *StudyView) export(out io.Writer, format string) error {
 	switch format {
 	case "json":

@@ -202,4 +202,4 @@ func (c *commandBundle) ended() string {
 }
 
 // exportsToPublish are the formats that worker publish reads.
-var exportsToPublish = []string{"jsonl"}
+var exportsToPublish = []string{"jsonl", "csv"}

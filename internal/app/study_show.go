@@ -130,6 +130,9 @@ func (s *studyScreen) head(out io.Writer) {
 	}
 	fmt.Fprintf(out, "%s of model %s: %s, started %s, %s %s\n", s.Name, s.Model, s.stateText(), clock(s.StartedAt), verb, took(s.StartedAt, s.FinishedAt, s.now))
 	fmt.Fprintf(out, "%s %s by %s%s\n", goal, printable(metric), s.Strategy, s.bounds())
+	if s.Explained != "" {
+		fmt.Fprintln(out, printable(s.Explained))
+	}
 	fmt.Fprintf(out, "%s%s\n", plural(s.total(), "trial"), s.countsText())
 	if s.Best == nil {
 		return

@@ -73,7 +73,7 @@ func TestAStudyFromItsStartToItsEnd(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := ExportStudy(t.Context(), c.bus, "m", "s", "csv", &out); err != nil {
+	if err := Export(t.Context(), c.bus, ExportOptions{Model: "m", Study: "s", Format: "csv"}, &out); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(&out).ReadAll()
@@ -81,7 +81,7 @@ func TestAStudyFromItsStartToItsEnd(t *testing.T) {
 		t.Errorf("%v %v", rows, err)
 	}
 	out.Reset()
-	if err := ExportStudy(t.Context(), c.bus, "m", "s", "json", &out); err != nil {
+	if err := Export(t.Context(), c.bus, ExportOptions{Model: "m", Study: "s", Format: "json"}, &out); err != nil {
 		t.Fatal(err)
 	}
 	if exported := object[[]study.Trial](t, &out); !reflect.DeepEqual(exported, v.Trials) {

@@ -39,7 +39,7 @@ func TestWatchPrintsWhatWasCommitted(t *testing.T) {
 	if got := watch(WatchOptions{Kind: "all", Count: 4}); strings.Count(got, "\n") != 4 || strings.ContainsRune(got, '\x1b') {
 		t.Errorf("%q", got)
 	}
-	if got := watch(WatchOptions{Kind: "configs", Count: 1}); !strings.Contains(got, " config  a live #0 lr=") || !strings.HasSuffix(got, "(explore)\n") {
+	if got := watch(WatchOptions{Kind: "configs", Count: 1}); !strings.Contains(got, " config  a live #0 lr=") || !strings.HasSuffix(got, "(local)\n") {
 		t.Errorf("%q", got)
 	}
 	if got := watch(WatchOptions{Kind: "dead", Model: "b", Count: 1}); !strings.Contains(got, `metrics.loss: "high\x1b[2J" is not a number`) {

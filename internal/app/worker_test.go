@@ -83,7 +83,7 @@ func answered(t *testing.T, url, model string) {
 		Strategy string             `json:"strategy"`
 		Config   map[string]float64 `json:"config"`
 	}
-	if err := json.Unmarshal(m.Data, &config); err != nil || config.Strategy != "explore" || config.Config["lr"] == 0 {
+	if err := json.Unmarshal(m.Data, &config); err != nil || config.Strategy != "local" || config.Config["lr"] == 0 {
 		t.Fatalf("%s: %v", m.Data, err)
 	}
 }

@@ -13,8 +13,7 @@ type gp struct {
 	cube  *cube
 
 	mutex sync.Mutex
-	key   uint64
-	theta []float64
+	fits  map[string]cached
 }
 
 func newGP(options map[string]any, space *Space) (Strategy, error) {
@@ -24,7 +23,7 @@ func newGP(options map[string]any, space *Space) (Strategy, error) {
 	if err := onlyOptions(options); err != nil {
 		return nil, err
 	}
-	return &gp{space: space, cube: newCube(space)}, nil
+	return &gp{space: space, cube: newCube(space), fits: map[string]cached{}}, nil
 }
 
 func (*gp) slow() bool { return true }
@@ -70,6 +69,10 @@ func (c *cube) learnable(r Request) []result {
 }
 
 func (s *gp) model(r Request, all []result) *acquisition {
+	kind := tune.Warp
+	if tune.Mix > 0 && r.Number%tune.Mix == 0 {
+		kind = tune.MixWarp
+	}
 	prior := false
 	for _, d := range all {
 		prior = prior || d.prior
@@ -111,14 +114,14 @@ func (s *gp) model(r Request, all []result) *acquisition {
 	for i, d := range known {
 		fitPoints[i], fitValues[i] = withStudy(prior, d.point, d.prior), d.value
 	}
-	l := newLikelihood(e, fitPoints, fitValues)
-	theta := s.fit(l, fitPoints, fitValues)
+	l := newLikelihood(kind, e, fitPoints, fitValues)
+	theta := s.fit(kind, l, fitPoints, fitValues)
 	p := l.parameters(theta)
 	values := make([]float64, len(measured))
 	for i := range measured {
 		values[i] = measured[i].value
 	}
-	targets, _, _, _ := newWarper(values).apply(p.warp)
+	targets, _, _, _ := newWarper(kind, values).apply(p.warp)
 	g := newProcess(e, p)
 	var points [][]float64
 	for _, d := range measured {
@@ -227,7 +230,7 @@ func subset(c *cube, all []result, limit int) []result {
 	return kept
 }
 
-func (s *gp) fit(l *likelihood, points [][]float64, values []float64) []float64 {
+func (s *gp) fit(kind string, l *likelihood, points [][]float64, values []float64) []float64 {
 	h := uint64(len(points))
 	for i, x := range points {
 		h = mix(h ^ math.Float64bits(values[i]))
@@ -236,16 +239,21 @@ func (s *gp) fit(l *likelihood, points [][]float64, values []float64) []float64 
 		}
 	}
 	s.mutex.Lock()
-	if s.key == h && s.theta != nil {
+	if c, ok := s.fits[kind]; ok && c.key == h {
 		defer s.mutex.Unlock()
-		return s.theta
+		return c.theta
 	}
 	s.mutex.Unlock()
 	theta := l.fit()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.key, s.theta = h, theta
+	s.fits[kind] = cached{h, theta}
 	return theta
+}
+
+type cached struct {
+	key   uint64
+	theta []float64
 }
 
 type acquisition struct {

@@ -28,10 +28,10 @@ type likelihood struct {
 	full                    []float64
 }
 
-func newLikelihood(c coordinates, points [][]float64, values []float64) *likelihood {
+func newLikelihood(kind string, c coordinates, points [][]float64, values []float64) *likelihood {
 	n := len(points)
 	pairs := n * (n - 1) / 2
-	l := &likelihood{values: values, scales: c.axes(), warp: newWarper(values)}
+	l := &likelihood{values: values, scales: c.axes(), warp: newWarper(kind, values)}
 	for f := range c.axes() {
 		squared := make([]float64, 0, pairs)
 		for i := range points {
@@ -196,7 +196,12 @@ func (l *likelihood) prior(theta, gradient []float64) float64 {
 	normal(l.scales+3, tune.AddMean, tune.AddDev)
 	normal(l.scales, tune.VarMean, tune.VarDev)
 	normal(l.scales+1, tune.NoiseMean, tune.NoiseDev)
-	normal(l.scales+2, tune.WarpMean, tune.WarpDev)
+	switch l.warp.kind {
+	case "yj":
+		normal(l.scales+2, 1, 0.7)
+	case "log":
+		normal(l.scales+2, tune.WarpMean, tune.WarpDev)
+	}
 	return total
 }
 
@@ -212,7 +217,7 @@ func (l *likelihood) fit() []float64 {
 	low[l.scales+1], high[l.scales+1] = math.Log(tune.NoiseMin), math.Log(1)
 	low[l.scales+3], high[l.scales+3] = math.Log(1e-3), math.Log(1e3)
 	low[l.scales+2], high[l.scales+2] = -8, 12
-	if tune.Warp == "none" {
+	if l.warp.kind == "none" {
 		low[l.scales+2], high[l.scales+2] = 0, 0
 	}
 	var best []float64
@@ -228,6 +233,9 @@ func (l *likelihood) fit() []float64 {
 		theta[l.scales+3] = tune.AddMean
 		theta[l.scales+1] = []float64{math.Log(1e-4), math.Log(1e-4), math.Log(1e-2)}[start]
 		theta[l.scales+2] = tune.WarpStart
+		if l.warp.kind == "yj" {
+			theta[l.scales+2] = 1
+		}
 		d := descent{f: l.at, low: low, high: high, iterations: tune.FitIterations, tolerance: 1e-6}
 		if value := d.run(theta); value < lowest || best == nil {
 			best, lowest = theta, value

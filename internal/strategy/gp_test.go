@@ -28,7 +28,7 @@ func checkGradient(t *testing.T, f func(x, gradient []float64) float64, x []floa
 func TestLikelihoodGradient(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	points, values := samplePoints(r, 12)
-	l := newLikelihood(coordinates{[]bool{false, true, false}}, points, values)
+	l := newLikelihood(tune.Warp, coordinates{[]bool{false, true, false}}, points, values)
 	theta := make([]float64, 2*l.scales+4)
 	for i := range theta {
 		theta[i] = r.NormFloat64() * 0.5

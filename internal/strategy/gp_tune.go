@@ -18,6 +18,8 @@ var tune = func() (t struct {
 	NoiseMean, NoiseDev, NoiseMin float64
 	WarpMean, WarpDev, WarpStart  float64
 	Warp                          string
+	Mix                           int
+	MixWarp                       string
 	WarpQ                         float64
 	Starts, FitIterations         int
 	InitMin, InitMax              int
@@ -32,6 +34,7 @@ var tune = func() (t struct {
 	SmoothLevels, AllLevels       int
 }) {
 	t.MeanVar = 1
+	t.MixWarp = "none"
 	t.SingleMean, t.SingleDev = -0.7, 1
 	t.AddDev = 1
 	t.ScaleMean, t.ScaleDim, t.ScaleDev = -0.3, 1, 1

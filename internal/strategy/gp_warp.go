@@ -9,17 +9,18 @@ import (
 )
 
 type warper struct {
-	u []float64
+	kind string
+	u    []float64
 }
 
-func newWarper(values []float64) warper {
+func newWarper(kind string, values []float64) warper {
 	if len(values) == 0 {
 		return warper{}
 	}
 	sorted := slices.Clone(values)
 	slices.Sort(sorted)
 	u := slices.Clone(values)
-	switch tune.Warp {
+	switch kind {
 	case "log":
 		lowest, scale := sorted[0], stat.Quantile(tune.WarpQ, stat.LinInterp, sorted, nil)-sorted[0]
 		if !(scale > 0) {
@@ -34,7 +35,7 @@ func newWarper(values []float64) warper {
 	default:
 		m := stat.Quantile(0.5, stat.LinInterp, sorted, nil)
 		scale := stat.Quantile(0.75, stat.LinInterp, sorted, nil) - stat.Quantile(0.25, stat.LinInterp, sorted, nil)
-		if tune.Warp == "none" || !(scale > 0) {
+		if kind == "none" || !(scale > 0) {
 			scale = stat.StdDev(values, nil)
 		}
 		if !(scale > 0) {
@@ -44,12 +45,12 @@ func newWarper(values []float64) warper {
 			u[i] = (u[i] - m) / scale
 		}
 	}
-	return warper{u}
+	return warper{kind, u}
 }
 
 // raw transforms: t, dt/dlambda, log dt/du, d/dlambda of that
-func warpRaw(u, lambda float64) (t, byL, logSlope, logSlopeByL float64) {
-	switch tune.Warp {
+func warpRaw(kind string, u, lambda float64) (t, byL, logSlope, logSlopeByL float64) {
+	switch kind {
 	case "log":
 		c := math.Exp(lambda)
 		t = math.Log1p(c*u) / c
@@ -86,7 +87,7 @@ func (w warper) apply(lambda float64) (z, byLambda []float64, jacobian, jacobian
 	z, byLambda = make([]float64, n), make([]float64, n)
 	for i, u := range w.u {
 		var a, b float64
-		z[i], byLambda[i], a, b = warpRaw(u, lambda)
+		z[i], byLambda[i], a, b = warpRaw(w.kind, u, lambda)
 		jacobian += a
 		jacobianBy += b
 	}
