@@ -27,6 +27,8 @@ type commands struct {
 	Publish publishCommand `cmd:"" help:"Publish reports from JSON Lines or CSV."`
 	Watch   watchCommand   `cmd:"" help:"Print configs, stops, retrain events, summaries and dead letters."`
 	Study   studyCommand   `cmd:"" help:"Start, stop, list, show and export studies."`
+	Agent   agentCommand   `cmd:"" help:"Evaluate trials by running a program."`
+	Tune    tuneCommand    `cmd:"" help:"Tune a program on this machine: study, agents and worker in one."`
 	Bench   benchCommand   `cmd:"" help:"Measure throughput and latency beside the floor."`
 	Show    showCommand    `cmd:"" help:"Show workers and models, or all that is stored of one model."`
 	Demo    demoCommand    `cmd:"" help:"Show the whole loop on one screen, in half a minute."`

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// How long a program may take to end before it is killed.
+const (
+	StopGrace = 10 * time.Second // after a stop
+	QuitGrace = 5 * time.Second  // when the agent itself stops
+	// leftoverGrace is for what a program that ended by itself left running.
+	leftoverGrace = time.Second
+	// drainTime bounds the wait for output that somebody outside the group could still write.
+	drainTime = 500 * time.Millisecond
+)
+
+// program is one run of a command, in a session of its own, with an empty standard input.
+type program struct {
+	arguments      []string
+	environment    []string // beside that of this process
+	stdout, stderr func(line []byte, overwritten bool)
+	stopGrace      time.Duration
+}
+
+// exit is how a program ended.
+type exit struct {
+	err  error // nil: exit code 0
+	told bool  // it was told to end
+}
+
+// run returns when the program, its group and its output have ended. When stop or quit is closed it is told to end
+// by SIGTERM, and killed after the grace.
+func (p program) run(stop, quit <-chan struct{}) exit {
+	cmd := exec.Command(p.arguments[0], p.arguments[1:]...)
+	cmd.Env = append(os.Environ(), p.environment...)
+	release := isolate(cmd)
+	defer release()
+	stdout, err := newOutput(p.stdout)
+	if err != nil {
+		return exit{err: err}
+	}
+	defer stdout.close()
+	stderr, err := newOutput(p.stderr)
+	if err != nil {
+		return exit{err: err}
+	}
+	defer stderr.close()
+	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
+	if err := cmd.Start(); err != nil {
+		return exit{err: err}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return p.conclude(group{cmd.Process}, ended, stop, quit)
+}
+
+func (p program) conclude(g group, ended <-chan error, stop, quit <-chan struct{}) exit {
+	grace := p.stopGrace
+	select {
+	case err := <-ended:
+		if g.alive() {
+			g.terminate()
+			_ = g.end(nil, nil, leftoverGrace)
+		}
+		return exit{err: err}
+	case <-stop:
+	case <-quit:
+		grace, quit = QuitGrace, nil
+	}
+	g.terminate()
+	return exit{err: g.end(ended, quit, grace), told: true}
+}
+
+// pollTime is how often a group is asked whether anybody is left.
+const pollTime = 50 * time.Millisecond
+
+// end waits until the program (ended is nil when it has) and the rest of its group are gone, and kills them after
+// the grace, which quit shortens.
+func (g group) end(ended <-chan error, quit <-chan struct{}, grace time.Duration) (err error) {
+	last := time.Now().Add(grace)
+	kill, poll := time.NewTimer(grace), time.NewTicker(pollTime)
+	defer kill.Stop()
+	defer poll.Stop()
+	for ended != nil || g.alive() {
+		select {
+		case err = <-ended:
+			ended = nil
+		case <-poll.C:
+		case <-quit:
+			quit = nil
+			kill.Reset(min(QuitGrace, time.Until(last)))
+		case <-kill.C:
+			g.kill()
+			if ended != nil {
+				err = <-ended
+			}
+			return err
+		}
+	}
+	return err
+}
+
+// output follows what a program prints.
+type output struct {
+	r, w *os.File
+	done chan struct{}
+}
+
+func newOutput(emit func([]byte, bool)) (*output, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	o := &output{r: r, w: w, done: make(chan struct{})}
+	go o.follow(lines{emit: emit})
+	return o, nil
+}
+
+// follow reads to the end, or, once close has set a deadline, until nothing has come for a while: somebody who left
+// the group may keep the pipe open.
+func (o *output) follow(l lines) {
+	defer close(o.done)
+	buffer := make([]byte, 32<<10)
+	for late := false; ; {
+		n, err := o.r.Read(buffer)
+		l.write(buffer[:n])
+		if errors.Is(err, os.ErrDeadlineExceeded) && !late {
+			late = true // perhaps emit took so long, and there is more to read
+			_ = o.r.SetReadDeadline(time.Now().Add(drainTime))
+		} else if err != nil {
+			break
+		} else {
+			late = false
+		}
+	}
+	l.close()
+}
+
+// close waits until all that was printed is read.
+func (o *output) close() {
+	_ = o.w.Close()
+	_ = o.r.SetReadDeadline(time.Now().Add(drainTime))
+	<-o.done
+	_ = o.r.Close()
+}
