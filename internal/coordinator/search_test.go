@@ -113,7 +113,7 @@ func TestTunerThatLearns(t *testing.T) {
 	b.config.Policies[0] = Policy{Match: "*", Tuner: &Tuner{Name: "local", Strategy: must(strategy.New("local", nil, nil))}, Monitor: unmatched.Monitor}
 	sub := b.subscribe("retune.config.m.live")
 	w := b.worker()
-	config, first, last := map[string]any{"lr": 1.5, "kind": "a"}, 0.0, 0.0
+	config, first, last := map[string]any{"lr": 1.0, "kind": "a"}, 0.0, 0.0
 	for i := range 120 {
 		if i%40 == 39 {
 			w.stop()

@@ -18,6 +18,8 @@ type kernelParameters struct {
 
 // likelihood is the negative log posterior of hyper-parameters given results, up to a constant.
 type likelihood struct {
+	coordinates
+	points  [][]float64
 	squared [][]float64 // by axis: squared differences of the pairs, in the order of a triangle's rows
 	values  []float64
 	scales  int
@@ -31,7 +33,7 @@ type likelihood struct {
 func newLikelihood(kind string, c coordinates, points [][]float64, values []float64) *likelihood {
 	n := len(points)
 	pairs := n * (n - 1) / 2
-	l := &likelihood{values: values, scales: c.axes(), warp: newWarper(kind, values)}
+	l := &likelihood{coordinates: c, points: points, values: values, scales: c.axes(), warp: newWarper(kind, values)}
 	for f := range c.axes() {
 		squared := make([]float64, 0, pairs)
 		for i := range points {
@@ -115,14 +117,13 @@ func (l *likelihood) fill(p kernelParameters) {
 		return
 	}
 	share := p.additive / float64(l.scales)
-	for f, squared := range l.squared {
-		scale := p.single[f]
-		w := 1 / (scale * scale)
-		slopes := l.singleSlope[f]
-		for i, d := range squared {
-			k, slope := matern(w * d)
-			l.kernel[i] += share * k
-			slopes[i] = share * slope * d
+	for f, slopes := range l.singleSlope {
+		single := newAdditive(l.coordinates.nominal[f], p.single[f])
+		first := 0
+		for i, x := range l.points {
+			single.slopes(share, x[f], l.kernel[first:first+i], slopes[first:first+i])
+			single.push(x[f])
+			first += i
 		}
 	}
 }
@@ -162,8 +163,7 @@ func (l *likelihood) gradient(p kernelParameters, factor triangle, alpha, gradie
 		scale := p.scales[f]
 		gradient[f] += 2 / (scale * scale) * floats.Dot(l.slope, l.squared[f])
 		if p.additive > 0 {
-			scale := p.single[f]
-			gradient[l.scales+4+f] = 2 / (scale * scale) * floats.Dot(l.singleSlope[f], l.distance)
+			gradient[l.scales+4+f] = -floats.Dot(l.singleSlope[f], l.distance)
 		}
 	}
 	gradient[l.scales] = byVariance + p.variance*diagonal

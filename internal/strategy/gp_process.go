@@ -11,7 +11,7 @@ type process struct {
 	coordinates
 	parameters kernelParameters
 	weights    []float64 // of the axes' squared differences
-	singles    []float64
+	singles    []*additive
 	columns    [][]float64 // by axis: the values of all points
 	factor     triangle
 	targets    []float64
@@ -23,7 +23,7 @@ func newProcess(c coordinates, p kernelParameters) *process {
 	g := &process{coordinates: c, parameters: p, columns: make([][]float64, c.axes())}
 	for i, scale := range p.scales {
 		g.weights = append(g.weights, 1/(scale*scale))
-		g.singles = append(g.singles, 1/(p.single[i]*p.single[i]))
+		g.singles = append(g.singles, newAdditive(c.nominal[i], p.single[i]))
 	}
 	return g
 }
@@ -44,6 +44,7 @@ func (g *process) condition(x []float64, noise float64) {
 	}
 	for f := range g.columns {
 		g.columns[f] = append(g.columns[f], x[f])
+		g.singles[f].push(x[f])
 	}
 }
 
@@ -88,12 +89,8 @@ func (g *process) covariances(x, k, slope []float64) {
 		return
 	}
 	share := g.parameters.additive / float64(g.axes())
-	for f, column := range g.columns {
-		w, v := g.singles[f], x[f]
-		for j, other := range column[:len(k)] {
-			value, _ := matern(w * g.squared(f, v, other))
-			k[j] += share * value
-		}
+	for f, single := range g.singles {
+		single.accumulate(share, x[f], k)
 	}
 }
 
@@ -137,7 +134,6 @@ func (v *view) slopes(x []float64, along []int, byMean, byDeviation []float64) (
 	share := v.parameters.additive / float64(v.axes())
 	for i, f := range along {
 		m, s := 0.0, 0.0
-		sm, ss := 0.0, 0.0
 		for j, other := range v.columns[f] {
 			d := x[f] - other
 			if d != d {
@@ -145,13 +141,13 @@ func (v *view) slopes(x []float64, along []int, byMean, byDeviation []float64) (
 			}
 			m += v.slope[j] * d
 			s += v.weighted[j] * d
-			if share > 0 {
-				_, derivative := matern(v.singles[f] * v.squared(f, x[f], other))
-				sm += derivative * v.alpha[j] * d
-				ss += derivative * v.k[j] * d
-			}
 		}
-		byMean[i], byDeviation[i] = 2*v.weights[f]*m+2*share*v.singles[f]*sm, 2*v.weights[f]*s+2*share*v.singles[f]*ss
+		byMean[i], byDeviation[i] = 2*v.weights[f]*m, 2*v.weights[f]*s
+		if share > 0 {
+			m, s = v.singles[f].along(x[f], v.alpha, v.k)
+			byMean[i] += share * m
+			byDeviation[i] += share * s
+		}
 	}
 	return mean, deviation
 }

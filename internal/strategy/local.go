@@ -8,9 +8,9 @@ import "math/rand/v2"
 //
 // Live metrics are noisy and the data drift. So every third proposal is the best config again; its value
 // forgets what is old, and when it gets worse by more than the noise the step grows, as the optimum has
-// moved. Without a space every number but zero is multiplied by a log-normal factor: signs stay, whole
-// numbers stay whole, strings and bools pass unchanged. With a space the steps follow its axes, and
-// choices switch now and then.
+// moved. Without a space numbers are floats, and all but zero are multiplied by a log-normal factor:
+// signs stay, strings and bools pass unchanged. With a space the steps follow its axes, and choices
+// switch now and then.
 //
 // Options: metric (loss), the objective; goal (minimize); sigma (0.1), the first step: relative, in a
 // space the share of an axis' range, above 0 and at most 1; later steps are 0.2 to 5 times as long. In a

@@ -53,44 +53,35 @@ func (s local) moved(i int, x, sigma float64, random *rand.Rand) float64 {
 // smallestSwitch is how often a choice is drawn again at least.
 const smallestSwitch = 0.05
 
-// scattered multiplies every number by a log-normal factor. Whole numbers move to whole ones.
+// scattered multiplies every number by a log-normal factor.
 func scattered(centre map[string]any, sigma float64, random *rand.Rand) map[string]any {
-	config := normal(centre)
+	config := asFloats(centre)
 	for _, name := range slices.Sorted(maps.Keys(config)) {
 		z := random.NormFloat64()
-		switch x := config[name].(type) {
-		case float64:
+		if x, ok := config[name].(float64); ok {
 			if y := x * math.Exp(sigma*z); y != 0 && !math.IsInf(y, 0) && !math.IsNaN(y) {
 				config[name] = y
 			}
-		case int64:
-			config[name] = scatteredInteger(x, sigma, z)
 		}
 	}
 	return config
 }
 
-// scatteredInteger keeps the sign, and zero: it has no magnitude to go by.
-func scatteredInteger(x int64, sigma, z float64) int64 {
-	magnitude := math.Abs(float64(x))
-	move := magnitude * math.Expm1(sigma*z)
-	if sigma*magnitude < smallestMove {
-		move = smallestMove * z
+// asFloats is a copy with every number as a float: a 1 in JSON may well have been a 1.0.
+func asFloats(config map[string]any) map[string]any {
+	copied := maps.Clone(config)
+	for name, v := range config {
+		if x, ok := number(v); ok {
+			copied[name] = x
+		}
 	}
-	magnitude = math.Round(max(magnitude+move, 1))
-	if x == 0 || magnitude >= math.MaxInt64 {
-		return x
-	}
-	if x < 0 {
-		return -int64(magnitude)
-	}
-	return int64(magnitude)
+	return copied
 }
 
 // clamped is a copy of a live config within the space.
 func (s local) clamped(config map[string]any) map[string]any {
 	if s.space == nil {
-		return normal(config)
+		return asFloats(config)
 	}
 	return normal(s.space.Clamp(config))
 }
