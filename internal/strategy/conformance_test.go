@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"sync"
@@ -37,7 +38,7 @@ func testOptions(t *testing.T, name string) {
 
 // testSuggestions plays a study: each suggestion is in the space, repeats, and leaves the request as it was.
 func testSuggestions(t *rapid.T, name string) {
-	description, _ := drawSpace(t, true)
+	description, _ := drawSpace(t, name == "grid" || rapid.Bool().Draw(t, "discrete only"))
 	space, err := ParseSpace(description)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,9 @@ func testSuggestions(t *rapid.T, name string) {
 		again, errAgain := s.Suggest(r)
 		if !reflect.DeepEqual(config, again) || !errors.Is(errAgain, err) {
 			t.Fatalf("not deterministic: %v, %v then %v, %v", config, err, again, errAgain)
+		}
+		if _, finite := space.Size(); finite && !repeats[name] {
+			checkFresh(t, space, r.History, config)
 		}
 		if errors.Is(err, ErrExhausted) {
 			return
@@ -71,13 +75,31 @@ func nextRequest(t *rapid.T, r Request, config map[string]any) Request {
 	state := rapid.SampledFrom([]TrialState{Pending, Complete, Failed, Pruned}).Draw(t, "state")
 	trial := Trial{Number: r.Number, Config: config, State: state}
 	if state == Complete {
-		trial.Value = rapid.Float64Range(-10, 10).Draw(t, "value")
+		trial.Value = rapid.OneOf(rapid.Float64Range(-10, 10), rapid.SampledFrom(oddValues)).Draw(t, "value")
 		r.Base = config
 	}
 	r.History = append(r.History, trial)
 	r.Number++
-	r.Index += rapid.IntRange(0, 1).Draw(t, "proposed, not enqueued")
+	r.Index++
 	return r
+}
+
+// oddValues are equal, huge or not finite: a study may hold them all the same.
+var oddValues = []float64{1, 1, 1e300, -1e300, math.MaxFloat64, math.NaN(), math.Inf(1), math.Inf(-1)}
+
+// repeats names the strategies that move from where they are, and may come back.
+var repeats = map[string]bool{"explore": true, "step": true, "local": true}
+
+// checkFresh: in a finite space no config comes twice, and the end comes after the last.
+func checkFresh(t *rapid.T, space *Space, history []Trial, config map[string]any) {
+	for _, trial := range history {
+		if reflect.DeepEqual(trial.Config, config) {
+			t.Fatalf("%v again, after trial %d", config, trial.Number)
+		}
+	}
+	if n, _ := space.Size(); config == nil && uint64(len(history)) != n {
+		t.Fatalf("exhausted after %d of %d configs", len(history), n)
+	}
 }
 
 func checkTypes(t *rapid.T, config map[string]any) {

@@ -16,6 +16,7 @@ var registry = map[string]func(options map[string]any, space *Space) (Strategy, 
 	"random":  newRandom,
 	"sobol":   newSobol,
 	"step":    newStep,
+	"tpe":     newTPE,
 }
 
 // New builds the strategy of that name. space is nil when there is none: grid, random and auto refuse

@@ -1,13 +1,38 @@
 package strategy
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // coordinates says how the kernel compares encoded configs, axis by axis.
 type coordinates struct {
 	nominal []bool // values are equal or different, no more
+	study   bool   // a last axis tells this study's trials from those of earlier ones
 }
 
 func (c coordinates) axes() int { return len(c.nominal) }
+
+// of returns the coordinates of a point of the cube.
+func (c coordinates) of(point []float64, prior bool) []float64 {
+	switch {
+	case !c.study:
+		return point
+	case prior:
+		return append(slices.Clone(point), 1)
+	}
+	return append(slices.Clone(point), 0)
+}
+
+func (c coordinates) point(r result) []float64 { return c.of(r.point, r.prior) }
+
+func (c coordinates) points(all []result) [][]float64 {
+	points := make([][]float64, len(all))
+	for i, r := range all {
+		points[i] = c.point(r)
+	}
+	return points
+}
 
 // squared is the squared distance along an axis, between values in [0,1] or NaN for an absent one: that
 // lies beside the middle of a numeric axis, at half its length.

@@ -2,6 +2,7 @@ package strategy
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -10,11 +11,10 @@ import (
 type process struct {
 	coordinates
 	parameters kernelParameters
-	weights    []float64 // of the axes' squared differences
-	singles    []*additive
+	weights    []float64   // by axis: of the squared differences
 	columns    [][]float64 // by axis: the values of all points
+	singles    []*additive
 	factor     triangle
-	targets    []float64
 	mean       float64
 	alpha      []float64 // K⁻¹(targets − mean)
 }
@@ -30,52 +30,43 @@ func newProcess(c coordinates, p kernelParameters) *process {
 
 func (g *process) variance() float64 { return g.parameters.variance + g.parameters.additive }
 
-// condition adds a point with a noise variance. A point too close to others gets more noise.
+// condition adds a point with a noise variance, with more if it is too close to others.
 func (g *process) condition(x []float64, noise float64) {
-	n := len(g.factor)
-	for {
+	for n := len(g.factor); len(g.factor) == n; noise = 10*noise + 1e-10*g.variance() {
 		row := make([]float64, n+1)
 		g.covariances(x, row[:n], nil)
 		row[n] = g.variance() + noise
-		if g.factor.grow(row) {
-			break
-		}
-		noise = 10*noise + 1e-10*g.parameters.variance
+		g.factor.grow(row)
 	}
-	for f := range g.columns {
-		g.columns[f] = append(g.columns[f], x[f])
-		g.singles[f].push(x[f])
+	for i := range g.columns {
+		g.columns[i] = append(g.columns[i], x[i])
+		g.singles[i].push(x[i])
 	}
 }
 
 // learn sets the values of all points.
-func (g *process) learn(targets []float64) {
-	g.targets = targets
-	g.mean = 0
-	if tune.Mean {
-		ones := make([]float64, len(targets))
-		for i := range ones {
-			ones[i] = 1
-		}
-		a := append([]float64(nil), targets...)
-		g.factor.forward(a)
-		g.factor.forward(ones)
-		g.mean = floats.Dot(a, ones) / (floats.Dot(ones, ones) + 1/tune.MeanVar)
-	}
-	g.alpha = append([]float64(nil), targets...)
-	floats.AddConst(-g.mean, g.alpha)
-	g.factor.forward(g.alpha)
-	g.factor.backward(g.alpha)
+func (g *process) learn(targets []float64) { g.mean, g.alpha = g.factor.residual(targets) }
+
+// residual returns the most probable mean of targets, which is 0 give or take 1, and K⁻¹(targets − mean).
+func (l triangle) residual(targets []float64) (mean float64, alpha []float64) {
+	alpha = slices.Clone(targets)
+	ones := slices.Repeat([]float64{1}, len(targets))
+	l.forward(alpha)
+	l.forward(ones)
+	mean = floats.Dot(alpha, ones) / (1 + floats.Dot(ones, ones))
+	floats.AddScaled(alpha, -mean, ones)
+	l.backward(alpha)
+	return mean, alpha
 }
 
-// covariances fills k with the covariance of x and each point, and slope, if there is one, with its
-// derivative by the squared distance.
+// covariances fills k with the covariance of x and each of the first len(k) points, and slope, if there
+// is one, with the derivative of the kernel of all axes by the squared distance.
 func (g *process) covariances(x, k, slope []float64) {
 	clear(k)
-	for f, column := range g.columns {
-		w, v := g.weights[f], x[f]
+	for i, column := range g.columns {
+		w, v := g.weights[i], x[i]
 		for j, other := range column[:len(k)] {
-			k[j] += w * g.squared(f, v, other)
+			k[j] += w * g.squared(i, v, other)
 		}
 	}
 	for j, squared := range k {
@@ -85,16 +76,15 @@ func (g *process) covariances(x, k, slope []float64) {
 			slope[j] = g.parameters.variance * derivative
 		}
 	}
-	if g.parameters.additive == 0 {
-		return
-	}
-	share := g.parameters.additive / float64(g.axes())
-	for f, single := range g.singles {
-		single.accumulate(share, x[f], k)
+	for i, single := range g.singles {
+		single.accumulate(g.share(), x[i], k)
 	}
 }
 
-// view is scratch space for predictions; one for each goroutine.
+// share is the variance of the function of each axis.
+func (g *process) share() float64 { return g.parameters.additive / float64(g.axes()) }
+
+// view is scratch space for the predictions of a process.
 type view struct {
 	*process
 	k, slope, weighted []float64
@@ -114,40 +104,34 @@ func (v *view) predict(x []float64) (mean, deviation float64) {
 func (v *view) moments() (mean, deviation float64) {
 	mean = v.mean + floats.Dot(v.k, v.alpha)
 	v.factor.forward(v.k)
-	return mean, v.spread(floats.Dot(v.k, v.k))
+	rest := v.variance() - floats.Dot(v.k, v.k)
+	return mean, math.Sqrt(max(rest, 1e-14*v.variance()))
 }
 
-func (v *view) spread(explained float64) float64 {
-	return math.Sqrt(max(v.variance()-explained, 1e-14*v.variance()))
-}
-
-// slopes also fills the derivatives of both by the given features, which are numbers.
-func (v *view) slopes(x []float64, along []int, byMean, byDeviation []float64) (mean, deviation float64) {
+// slopes also fills the derivatives of both by the coordinates of the given axes, which are numeric and
+// present in x.
+func (v *view) slopes(x []float64, axes []int, byMean, byDeviation []float64) (mean, deviation float64) {
 	v.covariances(x, v.k, v.slope)
 	mean, deviation = v.moments()
-	v.factor.backward(v.k) // K⁻¹k
+	v.factor.backward(v.k)
 	for j := range v.k {
 		v.k[j] /= -deviation
 		v.weighted[j] = v.k[j] * v.slope[j]
 		v.slope[j] *= v.alpha[j]
 	}
-	share := v.parameters.additive / float64(v.axes())
-	for i, f := range along {
+	for i, axis := range axes {
 		m, s := 0.0, 0.0
-		for j, other := range v.columns[f] {
-			d := x[f] - other
-			if d != d {
-				d = x[f] - 0.5
+		for j, other := range v.columns[axis] {
+			d := x[axis] - other
+			if math.IsNaN(d) {
+				d = x[axis] - 0.5
 			}
 			m += v.slope[j] * d
 			s += v.weighted[j] * d
 		}
-		byMean[i], byDeviation[i] = 2*v.weights[f]*m, 2*v.weights[f]*s
-		if share > 0 {
-			m, s = v.singles[f].along(x[f], v.alpha, v.k)
-			byMean[i] += share * m
-			byDeviation[i] += share * s
-		}
+		singleMean, singleDeviation := v.singles[axis].along(x[axis], v.alpha, v.k)
+		byMean[i] = 2*v.weights[axis]*m + v.share()*singleMean
+		byDeviation[i] = 2*v.weights[axis]*s + v.share()*singleDeviation
 	}
 	return mean, deviation
 }

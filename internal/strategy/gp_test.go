@@ -1,6 +1,7 @@
 package strategy
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -26,14 +27,15 @@ func checkGradient(t *testing.T, f func(x, gradient []float64) float64, x []floa
 }
 
 func TestLikelihoodGradient(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 1))
 	points, values := samplePoints(r, 12)
-	l := newLikelihood(tune.Warp, coordinates{[]bool{false, true, false}}, points, values)
-	theta := make([]float64, 2*l.scales+4)
+	l := newLikelihood(coordinates{nominal: []bool{false, true, false}}, points, values)
+	theta := make([]float64, 2*l.axes()+thetaRest)
 	for i := range theta {
 		theta[i] = r.NormFloat64() * 0.5
 	}
-	theta[l.scales+1] = -4
+	theta[2*l.axes()+thetaNoise] = -4
 	checkGradient(t, l.at, theta)
 }
 
@@ -50,9 +52,10 @@ func samplePoints(r *rand.Rand, n int) (points [][]float64, values []float64) {
 }
 
 func TestProcessSlopes(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 1))
 	points, values := samplePoints(r, 12)
-	g := newProcess(coordinates{[]bool{false, true, false}}, kernelParameters{
+	g := newProcess(coordinates{nominal: []bool{false, true, false}}, kernelParameters{
 		scales: []float64{0.3, 1, 0.7}, single: []float64{0.4, 2, 1}, additive: 0.5, variance: 2, noise: 0.01,
 	})
 	for _, x := range points {
@@ -70,4 +73,32 @@ func TestProcessSlopes(t *testing.T) {
 		return value
 	}
 	checkGradient(t, f, []float64{0.4, 0.3})
+}
+
+// Forty trials find the bottom of a rotated valley, and what a strategy remembers changes nothing.
+func TestGPFindsMinimum(t *testing.T) {
+	t.Parallel()
+	space := mustParse(t, tree{
+		"x": tree{"type": "float", "low": 0, "high": 1},
+		"y": tree{"type": "float", "low": 1e-4, "high": 1, "log": true},
+	})
+	s := mustNew(t, "gp", nil, space)
+	r := Request{Seed: 1}
+	best := math.Inf(1)
+	for r.Number < 40 {
+		config := suggest(t, s, r)
+		x, y := config["x"].(float64)-0.3, math.Log10(config["y"].(float64))/4+0.6
+		value := (x+y)*(x+y) + 0.1*x*x
+		best = min(best, value)
+		r.History = append(r.History, Trial{Number: r.Number, Config: config, Value: value, State: Complete})
+		r.Number++
+		r.Index++
+	}
+	if best > 1e-6 {
+		t.Errorf("the best value is %v", best)
+	}
+	fresh := mustNew(t, "gp", nil, space)
+	if a, b := suggest(t, s, r), suggest(t, fresh, r); !maps.Equal(a, b) {
+		t.Errorf("with what it remembers %v, without %v", a, b)
+	}
 }

@@ -8,102 +8,52 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-type warper struct {
-	kind string
-	u    []float64
+// warp brings values to a scale on which a Gaussian process fits them: log(1+cu)/c, standardised, where
+// u is 0 at the smallest value and 1 at the median. It spreads the good values where the bad ones are
+// larger by orders of magnitude; c → 0 changes nothing. The logarithm of c is fitted with the
+// hyper-parameters (Snelson, Rasmussen & Ghahramani, "Warped Gaussian Processes", NeurIPS 2003).
+type warp struct{ u []float64 }
+
+func newWarp(values []float64) warp {
+	sorted := slices.Sorted(slices.Values(values))
+	lowest, highest := sorted[0], sorted[len(sorted)-1]
+	scale := stat.Quantile(0.5, stat.LinInterp, sorted, nil) - lowest
+	if !(scale > 0) {
+		scale = highest - lowest
+	}
+	if !(scale > 0) {
+		scale = 1
+	}
+	u := make([]float64, len(values))
+	for i, v := range values {
+		u[i] = (v - lowest) / scale
+	}
+	return warp{u}
 }
 
-func newWarper(kind string, values []float64) warper {
-	if len(values) == 0 {
-		return warper{}
-	}
-	sorted := slices.Clone(values)
-	slices.Sort(sorted)
-	u := slices.Clone(values)
-	switch kind {
-	case "log":
-		lowest, scale := sorted[0], stat.Quantile(tune.WarpQ, stat.LinInterp, sorted, nil)-sorted[0]
-		if !(scale > 0) {
-			scale = sorted[len(sorted)-1] - lowest
-		}
-		if !(scale > 0) {
-			scale = 1
-		}
-		for i := range u {
-			u[i] = (u[i] - lowest) / scale
-		}
-	default:
-		m := stat.Quantile(0.5, stat.LinInterp, sorted, nil)
-		scale := stat.Quantile(0.75, stat.LinInterp, sorted, nil) - stat.Quantile(0.25, stat.LinInterp, sorted, nil)
-		if kind == "none" || !(scale > 0) {
-			scale = stat.StdDev(values, nil)
-		}
-		if !(scale > 0) {
-			scale = 1
-		}
-		for i := range u {
-			u[i] = (u[i] - m) / scale
-		}
-	}
-	return warper{kind, u}
-}
-
-// raw transforms: t, dt/dlambda, log dt/du, d/dlambda of that
-func warpRaw(kind string, u, lambda float64) (t, byL, logSlope, logSlopeByL float64) {
-	switch kind {
-	case "log":
-		c := math.Exp(lambda)
-		t = math.Log1p(c*u) / c
-		byL = u/(1+c*u) - t
-		return t, byL, -math.Log1p(c * u), -c * u / (1 + c*u)
-	case "yj":
-		// two-sided Yeo-Johnson with exponent lambda
-		if u >= 0 {
-			return boxcox(u, lambda)
-		}
-		t, byL, logSlope, logSlopeByL = boxcox(-u, 2-lambda)
-		return -t, byL, logSlope, -logSlopeByL
-	}
-	return u, 0, 0, 0
-}
-
-func boxcox(u, l float64) (t, byL, logSlope, logSlopeByL float64) {
-	lg := math.Log1p(u)
-	x := l * lg
-	if math.Abs(x) < 1e-5 {
-		t = lg * (1 + x/2)
-		byL = lg * lg * (0.5 + x/3)
-	} else {
-		e := math.Exp(min(x, 300))
-		t = (e - 1) / l
-		byL = (e*lg*l - (e - 1)) / (l * l)
-	}
-	return t, byL, (l - 1) * lg, lg
-}
-
-// apply returns standardised values, their derivative by lambda, log jacobian and its derivative.
-func (w warper) apply(lambda float64) (z, byLambda []float64, jacobian, jacobianBy float64) {
-	n := len(w.u)
-	z, byLambda = make([]float64, n), make([]float64, n)
+// apply returns the warped values and their derivatives by log c, and the logarithm of the warping's
+// volume (the Jacobian of the likelihood) and its derivative.
+func (w warp) apply(logC float64) (z, byLogC []float64, volume, volumeByLogC float64) {
+	n, c := float64(len(w.u)), math.Exp(logC)
+	z, byLogC = make([]float64, len(w.u)), make([]float64, len(w.u))
 	for i, u := range w.u {
-		var a, b float64
-		z[i], byLambda[i], a, b = warpRaw(w.kind, u, lambda)
-		jacobian += a
-		jacobianBy += b
+		z[i] = math.Log1p(c*u) / c
+		byLogC[i] = u/(1+c*u) - z[i]
+		volume -= math.Log1p(c * u)
+		volumeByLogC -= c * u / (1 + c*u)
 	}
-	mean, meanBy := stat.Mean(z, nil), stat.Mean(byLambda, nil)
-	floats.AddConst(-mean, z)
-	floats.AddConst(-meanBy, byLambda)
-	deviation := math.Sqrt(floats.Dot(z, z) / float64(n))
-	if !(deviation > 1e-300) {
+	floats.AddConst(-stat.Mean(z, nil), z)
+	floats.AddConst(-stat.Mean(byLogC, nil), byLogC)
+	deviation := math.Sqrt(floats.Dot(z, z) / n)
+	if !(deviation > 0) {
 		clear(z)
-		clear(byLambda)
-		return z, byLambda, 0, 0
+		clear(byLogC)
+		return z, byLogC, 0, 0
 	}
 	floats.Scale(1/deviation, z)
-	byDev := floats.Dot(z, byLambda) / float64(n) // d deviation
+	growth := floats.Dot(z, byLogC) / n // of the deviation
 	for i := range z {
-		byLambda[i] = (byLambda[i] - z[i]*byDev) / deviation
+		byLogC[i] = (byLogC[i] - z[i]*growth) / deviation
 	}
-	return z, byLambda, jacobian - float64(n)*math.Log(deviation), jacobianBy - float64(n)*byDev/deviation
+	return z, byLogC, volume - n*math.Log(deviation), volumeByLogC - n*growth/deviation
 }
