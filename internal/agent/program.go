@@ -13,8 +13,12 @@ const (
 	QuitGrace = 5 * time.Second  // when the agent itself stops
 	// leftoverGrace is for what a program that ended by itself left running.
 	leftoverGrace = time.Second
-	// drainTime bounds the wait for output that somebody outside the group could still write.
+	// hearTime is how long after the program the agent may hear of a signal that was sent to both.
+	hearTime = 500 * time.Millisecond
+	// drainTime is how long the output has to be silent for its end, if somebody outside the group could still write.
 	drainTime = 500 * time.Millisecond
+	// drainLimit bounds the wait for that silence.
+	drainLimit = 2 * time.Second
 )
 
 // program is one run of a command, in a session of its own, with an empty standard input.
@@ -42,12 +46,12 @@ func (p program) run(stop, quit <-chan struct{}) exit {
 	if err != nil {
 		return exit{err: err}
 	}
-	defer stdout.close()
 	stderr, err := newOutput(p.stderr)
 	if err != nil {
+		drain(stdout)
 		return exit{err: err}
 	}
-	defer stderr.close()
+	defer drain(stdout, stderr)
 	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
 	if err := cmd.Start(); err != nil {
 		return exit{err: err}
@@ -65,13 +69,27 @@ func (p program) conclude(g group, ended <-chan error, stop, quit <-chan struct{
 			g.terminate()
 			_ = g.end(nil, nil, leftoverGrace)
 		}
-		return exit{err: err}
+		return exit{err: err, told: err != nil && closesWithin(hearTime, stop, quit)}
 	case <-stop:
 	case <-quit:
 		grace, quit = QuitGrace, nil
 	}
 	g.terminate()
 	return exit{err: g.end(ended, quit, grace), told: true}
+}
+
+// closesWithin waits for a close of either: a program that fails may have been told to end together with the agent,
+// as Slurm and systemd do.
+func closesWithin(d time.Duration, stop, quit <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-stop:
+	case <-quit:
+	case <-timer.C:
+		return false
+	}
+	return true
 }
 
 // pollTime is how often a group is asked whether anybody is left.
@@ -119,30 +137,44 @@ func newOutput(emit func([]byte, bool)) (*output, error) {
 	return o, nil
 }
 
-// follow reads to the end, or, once close has set a deadline, until nothing has come for a while: somebody who left
-// the group may keep the pipe open.
+// pipeSize is how much a pipe holds at most unless somebody changes it; see pipe(7).
+const pipeSize = 64 << 10
+
+// follow reads to the end, or, once drain has set a deadline, until nothing has come for a while: somebody who left
+// the group may keep the pipe open. One who goes on printing is not heard beyond drainLimit.
 func (o *output) follow(l lines) {
 	defer close(o.done)
-	buffer := make([]byte, 32<<10)
+	defer l.close()
+	buffer := make([]byte, pipeSize)
+	var limit time.Time
 	for late := false; ; {
 		n, err := o.r.Read(buffer)
 		l.write(buffer[:n])
-		if errors.Is(err, os.ErrDeadlineExceeded) && !late {
+		switch now := time.Now(); {
+		case errors.Is(err, os.ErrDeadlineExceeded) && !late:
 			late = true // perhaps emit took so long, and there is more to read
-			_ = o.r.SetReadDeadline(time.Now().Add(drainTime))
-		} else if err != nil {
-			break
-		} else {
+			if limit.IsZero() {
+				limit = now.Add(drainLimit - drainTime)
+			}
+			_ = o.r.SetReadDeadline(now.Add(drainTime))
+		case err != nil:
+			return
+		case late && now.After(limit):
+			return // that was all that the program itself can have left in the pipe
+		default:
 			late = false
 		}
 	}
-	l.close()
 }
 
-// close waits until all that was printed is read.
-func (o *output) close() {
-	_ = o.w.Close()
-	_ = o.r.SetReadDeadline(time.Now().Add(drainTime))
-	<-o.done
-	_ = o.r.Close()
+// drain waits until all that the program printed is read.
+func drain(outputs ...*output) {
+	for _, o := range outputs {
+		_ = o.w.Close()
+		_ = o.r.SetReadDeadline(time.Now().Add(drainTime))
+	}
+	for _, o := range outputs {
+		<-o.done
+		_ = o.r.Close()
+	}
 }

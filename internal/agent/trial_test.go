@@ -5,6 +5,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -196,6 +197,43 @@ func TestManyLinesComeInOrder(t *testing.T) {
 	for i, s := range steps {
 		if s != fmt.Sprintf("%d map[loss:%d]", i, i) {
 			t.Fatalf("%d: %s", i, s)
+		}
+	}
+}
+
+func TestADetachedPrinterDoesNotHoldATrial(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip(err)
+	}
+	start := time.Now()
+	o, _, _ := evaluate(t, `setsid sh -c 'n=0; while [ $n -lt 100 ]; do echo x; n=$((n+1)); sleep 0.1; done' & sleep 0.5; echo loss=1`, nil, nil)
+	if took := time.Since(start); o.Err != nil || o.Metrics["loss"] != 1 || took > 8*time.Second {
+		t.Errorf("%+v after %s", o, took)
+	}
+}
+
+func TestASignalToAgentAndProgramIsNoFailure(t *testing.T) {
+	t.Parallel()
+	for _, script := range []string{"exec sleep 5", "trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done"} {
+		for range 20 {
+			t.Run(script, func(t *testing.T) {
+				t.Parallel()
+				folder, quit := t.TempDir(), make(chan struct{})
+				var signal func()
+				signal = func() {
+					text, _ := os.ReadFile(filepath.Join(folder, "pid"))
+					if pid, _ := strconv.Atoi(strings.TrimSpace(string(text))); pid <= 1 || syscall.Kill(pid, syscall.SIGTERM) != nil {
+						time.AfterFunc(10*time.Millisecond, signal) // not yet up
+						return
+					}
+					time.AfterFunc(time.Millisecond, func() { close(quit) })
+				}
+				time.AfterFunc(200*time.Millisecond, signal)
+				if o, _, _ := evaluate(t, "echo $$ > "+folder+"/pid; "+script, nil, quit); !o.Told || o.Err != nil {
+					t.Errorf("%+v", o)
+				}
+			})
 		}
 	}
 }

@@ -163,6 +163,9 @@ func (r OnRetrain) build() (map[string]any, error) {
 	if tree["name"] != nil {
 		return nil, fmt.Errorf("study.name: %v cannot be used more than once: leave it out", tree["name"])
 	}
+	if tree["warm_start"] != nil {
+		return nil, errors.New("study.warm_start: is not for studies that start by themselves: leave it out")
+	}
 	d, err := study.Parse(tree)
 	if err != nil {
 		return nil, err

@@ -9,10 +9,11 @@ import (
 
 // answered is what a slow strategy proposed for a study of a model.
 type answered struct {
-	model  string
-	study  string
-	answer study.Answer
-	took   time.Duration
+	model   string
+	study   string
+	started uint64 // sequence of the input that started the study
+	answer  study.Answer
+	took    time.Duration
 }
 
 // think has another goroutine answer the model's next question, unless one does
@@ -28,7 +29,7 @@ func (p *partition) think(m *model) {
 		return
 	}
 	p.thinking[m.id] = true
-	a := answered{model: m.id, study: m.study.Name()}
+	a := answered{model: m.id, study: m.study.Name(), started: m.study.Sequence()}
 	answers, ended := p.answers, p.tenure
 	p.thinkers.Go(ended, func() {
 		start := time.Now()
@@ -56,12 +57,12 @@ func (p *partition) answer(ctx context.Context, a answered) error {
 }
 
 func (s *step) answered(m *model, a answered) {
-	if m.study == nil || m.study.Name() != a.study {
+	if m.study == nil || m.study.Name() != a.study || m.study.Sequence() != a.started {
 		return
 	}
 	s.now = m.advance(s.now)
 	before := m.study.Explanation()
-	m.study.Caused(study.Cause{})
+	m.study.Caused(s.as(""))
 	st := m.study
 	effects := st.Answer(a.answer, s.now)
 	s.changed = true

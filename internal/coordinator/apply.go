@@ -143,7 +143,7 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	if !m.stored && !m.dirty && !forget && !p.limits.admits(ctx, p.offset.Models+p.fresh, p.number) {
 		return p.deadLetter(ctx, d, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
 	}
-	if d.command.Op == "start" && m.study == nil {
+	if d.command.Op == "start" && m.study == nil && m.finished[d.study()].Name == "" {
 		var err error
 		if d.prior, err = p.learnPrior(ctx, d); isRetryable(err) || errors.Is(err, errNewerSchema) {
 			return err
@@ -155,7 +155,7 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 		return err
 	}
 	s := p.step(m.id, d.in.Sequence, d.in.Time, d.in.TraceParent)
-	s.prior = d.prior
+	s.prior, s.unsearched = d.prior, p.unsearched[d.in.Sequence]
 	before := m.writes()
 	refused := guard(func() error { return s.apply(m, d) })
 	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {
@@ -205,6 +205,7 @@ func (p *partition) prepare(ctx context.Context, m *model, d *decoded) error {
 		return p.unlessRefused(d.in.Sequence, err)
 	}
 	delete(p.oversized, m.id)
+	delete(p.frozen, m.id)
 	m.broken, m.runs = nil, true
 	return nil
 }
@@ -257,7 +258,7 @@ func (p *partition) accept(m *model, s *step, before int) {
 	p.batch.outputs = append(p.batch.outputs, s.outputs...)
 	p.batch.notes = append(p.batch.notes, s.notes...)
 	if s.agents {
-		p.batch.agents = append(p.batch.agents, startedBy{m.id, s.sequence})
+		p.batch.agents = append(p.batch.agents, startedBy{m.id, s.sequence, s.retrained})
 	}
 }
 

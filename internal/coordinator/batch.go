@@ -32,6 +32,7 @@ type batch struct {
 type startedBy struct {
 	model    string
 	sequence uint64
+	retrain  bool // a live report, whose retrain event started the study
 }
 
 func (b *batch) empty() bool { return len(b.outputs) == 0 && len(b.touched) == 0 }
@@ -52,7 +53,13 @@ func (b *batch) touch(m *model, before int) {
 // nothing. After an error the partition has to be read again.
 func (p *partition) commit(ctx context.Context) error {
 	for _, a := range p.batch.agents {
-		if err := p.bus.EnsureAgents(ctx, a.model); err != nil {
+		err := p.bus.EnsureAgents(ctx, a.model)
+		if errors.Is(err, bus.ErrRefused) && a.retrain {
+			p.unsearched[a.sequence] = true
+			p.log.Error().Err(err).Str("model", a.model).Msg("a retrain event starts no study: the agents' consumer is refused")
+			return errUnfit
+		}
+		if err != nil {
 			return p.unlessRefused(a.sequence, err)
 		}
 	}

@@ -49,19 +49,20 @@ func (s *step) begin(m *model, d *study.Definition, name string) error {
 		return err
 	}
 	m.study, m.informed, s.changed, s.agents = st, len(s.prior) > 0, true, true
-	st.Caused(study.Cause{Sequence: s.sequence, Trace: s.trace})
+	st.Caused(s.as(""))
 	s.publish(m, st.Fill(s.now), "")
 	return nil
 }
 
 // fits makes sure that the study's state, which holds its definition, its queue
-// (128 KiB) and two configs, is never too large for a message.
+// (128 KiB), what a slow strategy is asked and two configs, is never too large for a
+// message.
 func (s *step) fits(d *study.Definition) error {
 	definition, err := wire.MarshalState(d.Tree)
 	if err != nil {
 		return fmt.Errorf("study: %w", err)
 	}
-	size := len(definition) + 160<<10
+	size := len(definition) + 160<<10 + d.AskedBytes()
 	for _, p := range d.Space.Parameters() {
 		longest := 9
 		for _, c := range p.Choices {
@@ -114,7 +115,7 @@ func (s *step) enqueue(m *model, c *wire.Command) error {
 	if m.study == nil || m.study.Name() != c.Name {
 		return fmt.Errorf("study %s of model %s does not run: configs can be enqueued to a running study only", c.Name, m.id)
 	}
-	m.study.Caused(study.Cause{Sequence: s.sequence, Trace: s.trace})
+	m.study.Caused(s.as(""))
 	effects, err := m.study.Enqueue(c.Config, s.now)
 	if err != nil {
 		return err

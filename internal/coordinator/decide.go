@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,9 +47,11 @@ func (s *step) tune(m *model, r *wire.Report) error {
 		return err
 	}
 	t := m.policy.Tuner
-	m.learn(base, r)
-	config, err := suggest(t.Strategy, strategy.Request{
-		Number: int(m.number), Index: int(m.number), Seed: wire.Seed(m.id, s.sequence, "live"), Base: base, Memory: m.memory,
+	config, err := suggest(t.Strategy, func() strategy.Request {
+		m.learn(base, r)
+		return strategy.Request{
+			Number: int(m.number), Index: int(m.number), Seed: wire.Seed(m.id, s.sequence, "live"), Base: base, Memory: m.memory,
+		}
 	})
 	if errors.Is(err, strategy.ErrExhausted) {
 		return nil // a grid that has been through has no next config
@@ -81,13 +84,13 @@ func (m *model) learn(config map[string]any, r *wire.Report) {
 }
 
 // suggest keeps a strategy that panics from taking the worker along.
-func suggest(s strategy.Strategy, r strategy.Request) (config map[string]any, err error) {
+func suggest(s strategy.Strategy, request func() strategy.Request) (config map[string]any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	return s.Suggest(r)
+	return s.Suggest(request())
 }
 
 // monitor shows a live report to the model's detectors.
@@ -123,7 +126,7 @@ func (s *step) retrain(m *model, r *wire.Report, f observer.Finding) {
 // config in force as its first trial, unless one runs. A name made of the event's id
 // was never used.
 func (s *step) searchAgain(m *model, event string) {
-	if m.policy.Study == nil || m.study != nil {
+	if m.policy.Study == nil || m.study != nil || s.unsearched {
 		return
 	}
 	tree := maps.Clone(m.policy.Study)
@@ -132,14 +135,20 @@ func (s *step) searchAgain(m *model, event string) {
 		tree["enqueue"] = append([]any{inForce}, first...)
 	}
 	name := "retrain-" + event
-	d, err := study.Parse(tree)
-	if err == nil {
-		err = s.begin(m, d, name)
-	}
-	if err != nil {
+	before := *s
+	err := guard(func() error {
+		d, err := study.Parse(tree)
+		if err != nil {
+			return err
+		}
+		return s.begin(m, d, name)
+	})
+	if err = cmp.Or(err, s.err); err != nil {
+		*s, m.study, m.informed = before, nil, false // the event itself must not be lost
 		s.note(true, err.Error(), "model %s: on_retrain.study cannot be started", m.id)
 		return
 	}
+	s.retrained = true
 	s.note(false, "", "model %s: study %s started, because of retrain event %s", m.id, name, event)
 }
 

@@ -169,7 +169,7 @@ func TestNewerSchema(t *testing.T) {
 			b.report("m", `{"metrics":{"loss":1}}`)
 			b.settle()
 			w.stop()
-			value := must(wire.MarshalState(map[string]any{"v": schema + 1}))
+			value := must(wire.MarshalState(map[string]any{"v": newestSchema + 1}))
 			must(b.kv().Put(t.Context(), key, value))
 			w = b.worker()
 			b.report("m", `{"metrics":{"loss":1}}`)

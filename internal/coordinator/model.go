@@ -11,8 +11,21 @@ import (
 	"github.com/visutility/retune/internal/wire"
 )
 
-// schema is the version of the values in the bucket. A worker refuses newer ones.
-const schema = 1
+// Versions of the values in the bucket. A worker refuses newer ones than it knows.
+const (
+	schema       = 1
+	schemaSlow   = 2 // of a running study that older workers would spoil
+	newestSchema = schemaSlow
+)
+
+// studySchema is the version of a running study: older workers know no strategy that is
+// asked and answers later, no pruner and no earlier results.
+func studySchema(s *study.Study) int {
+	if d := s.Definition(); s.Slow() || d.Pruner != nil || len(d.WarmStart) > 0 {
+		return schemaSlow
+	}
+	return schema
+}
 
 // trialLife is how long a trial is kept after its last change.
 const trialLife = 90 * 24 * time.Hour
@@ -122,8 +135,8 @@ func decodeState(body []byte, v any, version *int) error {
 	if err := wire.UnmarshalState(body, v); err != nil {
 		return err
 	}
-	if *version > schema {
-		return fmt.Errorf("%w: version %d, this worker knows %d: upgrade it", errNewerSchema, *version, schema)
+	if *version > newestSchema {
+		return fmt.Errorf("%w: version %d, this worker knows %d: upgrade it", errNewerSchema, *version, newestSchema)
 	}
 	return nil
 }
@@ -169,7 +182,7 @@ func (m *model) writes() int {
 		n++
 	}
 	for _, e := range m.ended {
-		n += 1 + len(e.study.Changed())
+		n += 2 + len(e.study.Changed())
 	}
 	return n
 }

@@ -33,16 +33,18 @@ type cause struct {
 // step collects what one input or tick leads to.
 type step struct {
 	cause
-	config  *Config
-	names   wire.Subjects
-	room    int // bytes that a message may have
-	outputs []output
-	agents  bool             // the model's trials are about to be shared out
-	prior   []strategy.Trial // results of the earlier studies that a start command names
-	changed bool             // the model has to be written
-	notes   []note
-	err     error
-	metrics []observer.Metric // scratch
+	config     *Config
+	names      wire.Subjects
+	room       int // bytes that a message may have
+	outputs    []output
+	agents     bool             // the model's trials are about to be shared out
+	retrained  bool             // by a study that a retrain event started
+	unsearched bool             // no study can be started by a retrain event
+	prior      []strategy.Trial // results of the earlier studies that a start command names
+	changed    bool             // the model has to be written
+	notes      []note
+	err        error
+	metrics    []observer.Metric // scratch
 }
 
 // note is something to log once the step is committed.

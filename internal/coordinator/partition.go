@@ -71,6 +71,7 @@ type partition struct {
 
 	// What outlives failures.
 	poison     map[uint64]error // inputs that made apply panic
+	unsearched map[uint64]bool  // reports whose retrain event can start no study
 	oversized  map[string]error // models whose state does not fit a message
 	frozen     map[string]bool  // models whose tick panicked
 	decoder    wire.Decoder

@@ -12,14 +12,15 @@ import (
 	"github.com/visutility/retune/internal/wire"
 )
 
-// maxPriorBytes bounds the record of a study's earlier results.
+// maxPriorBytes bounds the record of a study's earlier results, which goes when the
+// study ends.
 const maxPriorBytes = 256 << 10
 
 // priorRecord is what is stored under prior.<p>.<model>.<study>: a study must not
 // change its mind because the studies it learnt from have expired.
 type priorRecord struct {
 	Schema int           `msgpack:"v"`
-	Trials []priorResult `msgpack:"trials"` // the best of each study first
+	Trials []priorResult `msgpack:"trials"` // the best of each study first, then their second best
 }
 
 type priorResult struct {
@@ -57,7 +58,7 @@ func (p *partition) learnPrior(ctx context.Context, d *decoded) ([]strategy.Tria
 	if err := p.commit(ctx); err != nil {
 		return nil, errRead{err}
 	}
-	var all priorRecord
+	var all [][]priorResult
 	for i, source := range definition.WarmStart {
 		if source.Model == "" {
 			source.Model = d.model
@@ -70,9 +71,9 @@ func (p *partition) learnPrior(ctx context.Context, d *decoded) ([]strategy.Tria
 		if err != nil {
 			return nil, fmt.Errorf("study.warm_start[%d]: study %s of model %s %w", i, source.Study, source.Model, err)
 		}
-		all.Trials = append(all.Trials, trials...)
+		all = append(all, trials)
 	}
-	return all.bounded().trials(), nil
+	return priorRecord{Trials: interleaved(all)}.bounded(min(maxPriorBytes, p.room()/2)).trials(), nil
 }
 
 func (p *partition) readFinished(ctx context.Context, source study.Source) (study.Finished, error) {
@@ -80,18 +81,53 @@ func (p *partition) readFinished(ctx context.Context, source study.Source) (stud
 	if err != nil {
 		return study.Finished{}, errRead{err}
 	}
-	key := wire.FinishedKey(layout.Partition(source.Model), source.Model, source.Study)
-	found, err := p.bus.ReadLatest(ctx, []string{key})
+	number := layout.Partition(source.Model)
+	body, err := p.readAnywhere(ctx, number, wire.FinishedKey(number, source.Model, source.Study))
 	if err != nil {
 		return study.Finished{}, errRead{err}
 	}
 	var r finishedRecord
-	if body := found[key].Value; body != nil {
+	if body != nil {
 		if err := decodeState(body, &r, &r.Schema); err != nil {
 			return study.Finished{}, err
 		}
 	}
 	return r.Finished, nil
+}
+
+// interleaved takes the best of each study, then the second best of each, and so on.
+func interleaved(studies [][]priorResult) (all []priorResult) {
+	for i := 0; ; i++ {
+		more := false
+		for _, results := range studies {
+			if i < len(results) {
+				all, more = append(all, results[i]), true
+			}
+		}
+		if !more {
+			return all
+		}
+	}
+}
+
+// readAnywhere reads a key as of the fence if it is of this partition. Of another it may
+// be missing on a replica that lags, which has a while to catch up.
+func (p *partition) readAnywhere(ctx context.Context, number int, key string) ([]byte, error) {
+	if number == p.number {
+		found, err := p.bus.ReadState(ctx, number, p.fence, []string{key})
+		return found[key].Value, err
+	}
+	for tries := 0; ; tries++ {
+		found, err := p.bus.ReadLatest(ctx, []string{key})
+		if err != nil || found[key].Value != nil || p.bus.Settings().Replicas < 2 || tries == 10 {
+			return found[key].Value, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // priorTrials are the results that the record of a study has: its best 100.
@@ -116,11 +152,11 @@ func priorTrials(from study.Finished, to *study.Definition) ([]priorResult, erro
 }
 
 // bounded drops the results at the end that a record has no room for.
-func (r priorRecord) bounded() priorRecord {
+func (r priorRecord) bounded(bytes int) priorRecord {
 	size := 0
 	for i, t := range r.Trials {
 		body, err := wire.MarshalState(t)
-		if size += len(body); err != nil || size > maxPriorBytes {
+		if size += len(body); err != nil || size > bytes {
 			r.Trials = slices.Clone(r.Trials[:i])
 			break
 		}
@@ -137,5 +173,5 @@ func (p *partition) priorWrite(m *model, put func(string, time.Duration, any) er
 	for _, t := range m.study.Prior() {
 		r.Trials = append(r.Trials, priorResult{t.Config, t.Value})
 	}
-	return put(wire.PriorKey(p.number, m.id, m.study.Name()), trialLife, r)
+	return put(wire.PriorKey(p.number, m.id, m.study.Name()), 0, r)
 }

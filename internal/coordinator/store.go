@@ -188,6 +188,9 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 		return nil
 	}
 	for _, e := range m.ended {
+		if len(e.study.Prior()) > 0 {
+			writes = append(writes, p.bus.Delete(wire.PriorKey(p.number, m.id, e.finished.Name)))
+		}
 		if err := errors.Join(
 			put(wire.FinishedKey(p.number, m.id, e.finished.Name), 0, finishedRecord{schema, e.finished}),
 			p.trialWrites(m, e.study, put),
@@ -197,7 +200,7 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 	}
 	if m.study != nil {
 		if err := errors.Join(
-			put(wire.StudyKey(p.number, m.id), 0, studyRecord{schema, m.wakes(), m.study.State()}),
+			put(wire.StudyKey(p.number, m.id), 0, studyRecord{studySchema(m.study), m.wakes(), m.study.State()}),
 			p.trialWrites(m, m.study, put),
 			p.priorWrite(m, put),
 		); err != nil {

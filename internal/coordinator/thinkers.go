@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // thinkers bounds the goroutines that compute for slow strategies.
@@ -16,6 +17,20 @@ type thinkers struct {
 // than one.
 func newThinkers() *thinkers {
 	return &thinkers{places: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+}
+
+// wait gives those that think a while to end; they touch nothing but what they were
+// given.
+func (t *thinkers) wait(most time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t.group.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(most):
+	}
 }
 
 // Go runs f once there is a place, unless ctx ends before.

@@ -19,7 +19,7 @@ func (s *step) trialReport(m *model, r *wire.Report) error {
 		}
 		return &wire.FieldError{Field: "study", Value: strconv.Quote(r.Study), Problem: "is not a study of this model", Remedy: "start it on " + s.names.StudyCommand(m.id)}
 	}
-	m.study.Caused(study.Cause{Sequence: s.sequence, RunID: r.RunID, Trace: s.trace})
+	m.study.Caused(s.as(r.RunID))
 	effects, reason := m.study.Report(studyReport(r), s.now)
 	if reason == study.UnknownTrial {
 		return &wire.FieldError{Field: "trial", Value: strconv.Itoa(r.Trial), Problem: "was never suggested in study " + r.Study, Remedy: "report the trial of a config from " + s.names.TrialConfigs(m.id)}
@@ -61,7 +61,7 @@ func (s *step) tick(m *model) {
 	s.now = m.advance(s.now)
 	if m.study != nil {
 		s.changed = true
-		m.study.Caused(study.Cause{})
+		m.study.Caused(s.as(""))
 		s.publish(m, m.study.Tick(s.now), "")
 	}
 }
@@ -72,9 +72,10 @@ func (s *step) publish(m *model, effects []study.Effect, runID string) {
 		s.changed = true
 		switch e.Kind {
 		case study.EffectSuggested:
-			s.suggested(m, e, cmp.Or(e.Cause, &study.Cause{Sequence: s.sequence, RunID: runID, Trace: s.trace}))
+			s.suggested(m, e, cmp.Or(e.Cause, new(s.as(runID))))
 		case study.EffectStopped:
-			s.emit(KindStop, s.names.Stop(m.id, m.study.Name(), e.Trial), "", wire.Stop{
+			id := wire.ID(s.now, fmt.Sprintf("%s/%s/%s/%d/%s", m.id, KindStop, m.study.Name(), e.Trial, e.Reason), s.sequence, e.Attempt)
+			s.emit(KindStop, s.names.Stop(m.id, m.study.Name(), e.Trial), id, wire.Stop{
 				ModelID: m.id, Study: m.study.Name(), Trial: e.Trial, Attempt: e.Attempt, Reason: e.Reason, Time: wire.Time(s.now),
 			})
 		case study.EffectFinished:
@@ -83,11 +84,16 @@ func (s *step) publish(m *model, effects []study.Effect, runID string) {
 	}
 }
 
+// as is the present cause.
+func (s *step) as(runID string) study.Cause {
+	return study.Cause{Sequence: s.sequence, RunID: runID, Trace: s.trace, At: s.now}
+}
+
 // suggested publishes the config of an attempt. Its id follows from what it is, for
 // a slow strategy's answers have neither an input nor a time of their own.
 func (s *step) suggested(m *model, e study.Effect, by *study.Cause) {
 	trial := m.study.Trial(e.Trial)
-	id := wire.ID(s.now, fmt.Sprintf("%s/%s/%s/%d", m.id, KindConfig, m.study.Name(), e.Trial), by.Sequence, e.Attempt)
+	id := wire.ID(by.At, fmt.Sprintf("%s/%s/%s/%d", m.id, KindConfig, m.study.Name(), e.Trial), by.Sequence, e.Attempt)
 	own := s.trace
 	s.trace = by.Trace
 	s.emit(KindConfig, s.names.TrialConfig(m.id, m.study.Name(), e.Trial), id, wire.Config{
@@ -173,7 +179,7 @@ func (m *model) due() time.Time {
 // wakes is when whoever reads the model from the bucket has to look at it: a
 // strategy that was asked has to be asked again.
 func (m *model) wakes() time.Time {
-	if _, asked := m.study.Question(); asked {
+	if m.study.Asking() {
 		return m.study.State().Now
 	}
 	return m.study.Due()

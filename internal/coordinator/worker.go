@@ -84,7 +84,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	w.stopAll()
-	defer w.thinkers.group.Wait()
+	defer w.thinkers.wait(2 * time.Second)
 	leave()
 	if gone := <-left; gone != nil {
 		w.log.Warn().Err(gone).Msg("the others will notice after the lease only")
@@ -190,7 +190,7 @@ func (w *Worker) start(number int) {
 	p := &partition{
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
 		limits: w.limits, thinkers: w.thinkers, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
-		poison: map[uint64]error{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
+		poison: map[uint64]error{}, unsearched: map[uint64]bool{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
 		moveEvery: max(time.Second, min(w.bus.Settings().InputAge/10, time.Hour)),
 		progress:  &t.applied, stalled: &t.stalled,
 		opened: func() {

@@ -44,7 +44,7 @@ func (s auto) choose(r Request) (Strategy, string) {
 	case r.MaxTrials > autoResults:
 		return s.gp, fmt.Sprintf("gp for the first %d of %d trials, then tpe", autoResults, r.MaxTrials)
 	}
-	return s.gp, fmt.Sprintf("gp: it needs the fewest trials with %d parameters and at most %d trials", s.parameters, autoResults)
+	return s.gp, fmt.Sprintf("gp: it needs the fewest trials (parameters: %d, at most %d; trials: at most %d)", s.parameters, autoParameters, autoResults)
 }
 
 func (s auto) slow() bool { return true }

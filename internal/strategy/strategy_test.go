@@ -148,7 +148,7 @@ func TestRandomIgnoresIndex(t *testing.T) {
 // The values are part of the promise that a study repeated with its seed repeats its trials.
 func TestRandomIsStable(t *testing.T) {
 	t.Parallel()
-	got := suggest(t, mustNew(t, "auto", nil, mustParse(t, tree{
+	got := suggest(t, mustNew(t, "random", nil, mustParse(t, tree{
 		"depth": tree{"type": "int", "low": 1, "high": 1000},
 		"lr":    tree{"type": "float", "low": 0, "high": 1},
 	})), Request{Seed: 42, Number: 7})

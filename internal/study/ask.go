@@ -11,9 +11,10 @@ import (
 
 // A Cause is what a step follows from; zero: time.
 type Cause struct {
-	Sequence uint64 `msgpack:"seq,omitempty" json:"sequence,omitempty"` // of the input
-	RunID    string `msgpack:"run,omitempty" json:"run_id,omitempty"`
-	Trace    string `msgpack:"trace,omitempty" json:"trace,omitempty"` // traceparent
+	Sequence uint64    `msgpack:"seq,omitempty" json:"sequence,omitempty"` // of the input
+	RunID    string    `msgpack:"run,omitempty" json:"run_id,omitempty"`
+	Trace    string    `msgpack:"trace,omitempty" json:"trace,omitempty"` // traceparent
+	At       time.Time `msgpack:"at,omitempty" json:"at,omitzero"`
 }
 
 // An Ask is a trial that waits for a slow strategy. Its number is reserved, and
@@ -46,6 +47,9 @@ type Answer struct {
 
 // Caused says what the next event follows from.
 func (s *Study) Caused(by Cause) { s.cause = by }
+
+// Asking reports whether the strategy has to be asked.
+func (s *Study) Asking() bool { return len(s.state.Asks) > 0 }
 
 // Question is the one to be answered next; false: there is none. Answering it is
 // slow, touches nothing of the study and may be done by another goroutine.
@@ -110,8 +114,21 @@ func (s *Study) unanswered(err error, now time.Time) []Effect {
 		return s.end(EndFailing, now, nil)
 	}
 	s.state.Exhausted = true
+	given := map[int]bool{}
+	for _, ask := range s.state.Asks {
+		given[ask.Number] = ask.Fixed == nil
+	}
 	s.state.Asks = slices.DeleteFunc(s.state.Asks, func(a Ask) bool { return a.Fixed == nil })
+	s.giveBack(given)
 	return s.fill(now, nil)
+}
+
+// giveBack frees the last numbers, as far as they were reserved for nothing.
+func (s *Study) giveBack(numbers map[int]bool) {
+	for numbers[s.state.Next-1] {
+		s.state.Next--
+		s.trials, s.curves = s.trials[:s.state.Next], s.curves[:s.state.Next]
+	}
 }
 
 // ask reserves the number of a trial.

@@ -116,6 +116,10 @@ func (d *Definition) accept(config map[string]any) (completed map[string]any, er
 	return completed, err
 }
 
+// AskedBytes bounds what the asks of a study add to its state, encoded: configs of
+// enqueue once more, and for each trial at once what caused it.
+func (d *Definition) AskedBytes() int { return estimate(d.Enqueue) + 512*d.Parallelism }
+
 // Fit moves a config from elsewhere into the space: numbers to the nearest value,
 // parameters that are missing to a sample; nil where it cannot be.
 func (d *Definition) Fit(config map[string]any) map[string]any {

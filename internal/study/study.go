@@ -101,6 +101,7 @@ func Restore(state State, trials []Trial, prior []strategy.Trial) (*Study, error
 		s.trials[trial.Number] = trial.restored()
 	}
 	for _, trial := range s.Trials() {
+		s.state.Closed = max(s.state.Closed, trial.Order) // a worker of an older version kept no count
 		s.history = append(s.history, trial.seen())
 		s.curves[trial.Number] = trial.curve()
 	}
@@ -115,6 +116,7 @@ func (st State) restored() State {
 		st.Queue[i] = NormalConfig(st.Queue[i])
 	}
 	for i := range st.Asks {
+		st.Asks[i].Cause.At = st.Asks[i].Cause.At.UTC()
 		if st.Asks[i].Fixed != nil {
 			st.Asks[i].Fixed = NormalConfig(st.Asks[i].Fixed)
 		}
@@ -137,6 +139,11 @@ func (st State) copied() State {
 	st.Asks = slices.Clone(st.Asks)
 	st.Open = slices.Clone(st.Open)
 	st.Counts = maps.Clone(st.Counts)
+	if st.Best != nil {
+		best := *st.Best
+		best.PointSteps, best.PointValues = nil, nil
+		st.Best = &best
+	}
 	return st
 }
 
@@ -169,6 +176,12 @@ func (s *Study) Definition() *Definition { return s.definition }
 
 // Prior are the results of earlier studies that this one started with.
 func (s *Study) Prior() []strategy.Trial { return s.prior }
+
+// Slow reports whether the strategy is asked and answers later.
+func (s *Study) Slow() bool { return s.slow }
+
+// Sequence of the input that started the study.
+func (s *Study) Sequence() uint64 { return s.state.Sequence }
 
 // Strategy is the name of the strategy.
 func (s *Study) Strategy() string { return s.state.Strategy }

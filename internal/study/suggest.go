@@ -213,7 +213,11 @@ func (s *Study) Enqueue(config map[string]any, now time.Time) ([]Effect, error) 
 		return nil, err
 	}
 	queue := append(s.state.Queue, config)
-	if estimate(queue) > maxQueueBytes {
+	asked := make([]map[string]any, 0, len(s.state.Asks))
+	for _, ask := range s.state.Asks {
+		asked = append(asked, ask.Fixed)
+	}
+	if estimate(queue)+estimate(asked) > maxQueueBytes {
 		return nil, fmt.Errorf("the queue of study %s holds %d configs and is full: wait until some have run",
 			s.state.Name, len(s.state.Queue))
 	}
