@@ -79,7 +79,7 @@ func deviation(k kernels, j int) float64 {
 		mean += off * k.weights[i] / weight
 		squares += k.weights[i] * off * (x[j] - mean)
 	}
-	if weight == 0 {
+	if weight == 0 || squares < 0 { // equal values, and rounding
 		return 0
 	}
 	return math.Sqrt(squares / weight)
