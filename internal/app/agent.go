@@ -76,6 +76,7 @@ type pool struct {
 type attempt struct {
 	study         string
 	trial, number int
+	sequence      uint64 // of its config in the bucket: after a forget the other names may come again
 }
 
 func newPool(b *bus.Bus, model string, command []string, parallel int, view agentView, log zerolog.Logger) *pool {
@@ -168,7 +169,7 @@ func (p *pool) deal(ctx context.Context, output bus.Output, partition int, ackWa
 		_ = output.Drop()
 		return
 	}
-	id := attempt{t.config.Study, *t.config.Trial, t.config.Attempt}
+	id := attempt{t.config.Study, *t.config.Trial, t.config.Attempt, output.Sequence}
 	if !p.begin(id, t) {
 		return // it came again after an outage, while its first turn goes on: that one settles it
 	}
@@ -219,10 +220,11 @@ func (p *pool) heed(output bus.Output) {
 		return
 	}
 	p.mu.Lock()
-	t := p.turns[attempt{s.Study, s.Trial, s.Attempt}]
-	p.mu.Unlock()
-	if t != nil {
-		t.stop(s.Reason)
+	defer p.mu.Unlock()
+	for id, t := range p.turns {
+		if id.study == s.Study && id.trial == s.Trial && id.number == s.Attempt && id.sequence < output.Sequence {
+			t.stop(s.Reason)
+		}
 	}
 }
 

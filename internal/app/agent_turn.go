@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/visutility/retune/internal/agent"
@@ -21,6 +22,7 @@ type turn struct {
 	output    bus.Output
 	config    wire.Config
 	partition int
+	began     atomic.Uint64 // sequence of the input that started the study; 0: not seen yet
 
 	once    sync.Once
 	stopped chan struct{} // closed when the study does not want the trial any more
@@ -43,8 +45,12 @@ const settleTime = 3 * time.Second
 func (t *turn) run(ctx context.Context, ackWait time.Duration) {
 	defer t.keep(ackWait / 3)()
 	v, over, err := t.examine(ctx)
+	if errors.Is(err, errBehind) {
+		t.handBack(behindTime)
+		return
+	}
 	if err != nil {
-		t.handBack()
+		t.handBack(0)
 		return
 	}
 	if over != "" {
@@ -91,11 +97,11 @@ func (t *turn) conclude(ctx context.Context, reports *reporter, e evaluated) {
 		e.state, e.reason = "stopped", t.reason
 	case e.outcome.Told:
 		reports.drop()
-		t.handBack()
+		t.handBack(0)
 		e.state = "interrupted"
 	default:
 		if err := reports.finish(e.outcome); err != nil {
-			t.handBack()
+			t.handBack(0)
 			e.state = "interrupted"
 			break
 		}
@@ -134,9 +140,9 @@ func (t *turn) settle(ctx context.Context) {
 	}
 }
 
-// handBack gives the trial to another agent at once, or if that fails after the ack wait.
-func (t *turn) handBack() {
-	if err := t.output.Retry(0); err != nil {
+// handBack gives the trial to another agent after a while, or if that fails after the ack wait.
+func (t *turn) handBack(after time.Duration) {
+	if err := t.output.Retry(after); err != nil {
 		t.pool.log.Debug().Err(err).Msg("config not handed back")
 	}
 }
@@ -163,12 +169,14 @@ func (t *turn) keep(every time.Duration) (release func()) {
 }
 
 // errBehind: what was read is older than the config.
-var errBehind = errors.New("the trial is not there")
+var errBehind = errors.New("what could be read of the study is older than the trial")
 
-// behindTime is how long a replica may lag; then what is not there is gone.
+// behindTime is how long an agent waits for a replica that lags, and then leaves the trial before it comes again,
+// perhaps to an agent that is served by another replica.
 const behindTime = 5 * time.Second
 
-// examine looks whether the trial is to be evaluated, and waits while that cannot be told. An error is that of ctx.
+// examine looks whether the trial is to be evaluated, and waits while that cannot be told. An error is that of ctx,
+// or errBehind.
 func (t *turn) examine(ctx context.Context) (v StudyView, over string, err error) {
 	for start := time.Now(); ; pause(ctx, 200*time.Millisecond) {
 		v, over, err = t.standing(ctx)
@@ -178,7 +186,8 @@ func (t *turn) examine(ctx context.Context) (v StudyView, over string, err error
 		case err == nil:
 			return v, over, nil
 		case errors.Is(err, errBehind) && time.Since(start) > behindTime:
-			return v, "it is forgotten", nil
+			t.pool.log.Warn().Str("study", t.config.Study).Int("trial", *t.config.Trial).Err(err).Msg("trial handed back")
+			return v, "", err
 		case !errors.Is(err, errBehind):
 			t.pool.log.Debug().Err(err).Msg("cannot read the study")
 			start = time.Now()
@@ -186,40 +195,62 @@ func (t *turn) examine(ctx context.Context) (v StudyView, over string, err error
 	}
 }
 
-// standing is the running study, or why the attempt is over. A commit stores a config together with its trial and
-// study, and both are read as of one moment, so a trial older than the config shows that the reading is.
+// standing is the running study, or why the attempt is over. A commit stores a config, and after it its trial, study
+// and model, which are read as of one moment: a model older than the config shows that the reading is, and else what
+// is not there is gone.
 func (t *turn) standing(ctx context.Context) (v StudyView, over string, err error) {
 	c := t.config
+	modelKey := wire.ModelKey(t.partition, t.pool.model)
 	studyKey := wire.StudyKey(t.partition, t.pool.model)
 	trialKey := wire.TrialKey(t.partition, t.pool.model, c.Study, *c.Trial)
-	found, err := t.pool.bus.ReadLatest(ctx, []string{studyKey, trialKey})
+	found, err := t.pool.bus.ReadLatest(ctx, []string{modelKey, studyKey, trialKey})
 	if err != nil {
 		return v, "", err
 	}
-	var record trialRecord
-	if value := found[trialKey].Value; value == nil {
+	if found[modelKey].Revision < t.output.Sequence {
 		return v, "", errBehind
-	} else if err := wire.UnmarshalState(value, &record); err != nil {
-		return v, "", fmt.Errorf("%s: %w", trialKey, err)
 	}
-	switch trial := record.Trial; {
-	case trial.Attempt < c.Attempt:
-		return v, "", errBehind
-	case trial.Attempt > c.Attempt:
-		return v, "it has a newer attempt", nil
-	case !trial.Open():
-		return v, string(trial.State), nil
+	if over, err := t.trialOver(found[trialKey]); over != "" || err != nil {
+		return v, over, err
 	}
-	if found[studyKey].Value == nil {
+	return t.studyOver(found[studyKey])
+}
+
+// trialOver is why the attempt is over by the record of its trial.
+func (t *turn) trialOver(e bus.Entry) (string, error) {
+	if e.Value == nil {
+		return "it is forgotten", nil
+	}
+	var r trialRecord
+	if err := wire.UnmarshalState(e.Value, &r); err != nil {
+		return "", fmt.Errorf("%s: %w", e.Key, err)
+	}
+	switch {
+	case r.Trial.Attempt < t.config.Attempt:
+		return "it is forgotten", nil // and this is a trial of a later study of the name
+	case r.Trial.Attempt > t.config.Attempt:
+		return "it has a newer attempt", nil
+	case !r.Trial.Open():
+		return string(r.Trial.State), nil
+	}
+	return "", nil
+}
+
+// studyOver is the running study, or why that of the trial is over: after a forget another may bear its name.
+func (t *turn) studyOver(e bus.Entry) (v StudyView, over string, err error) {
+	if e.Value == nil {
 		return v, "study_ended", nil
 	}
-	if v, err = viewStudy(found[studyKey]); err != nil {
-		return v, "", err
+	var r runningRecord
+	if err := wire.UnmarshalState(e.Value, &r); err != nil {
+		return v, "", fmt.Errorf("%s: %w", e.Key, err)
 	}
-	if v.Name != c.Study {
+	t.began.CompareAndSwap(0, r.State.Sequence)
+	if r.State.Name != t.config.Study || r.State.Sequence != t.began.Load() {
 		return v, "study_ended", nil
 	}
-	return v, "", nil
+	v, err = viewStudy(e)
+	return v, "", err
 }
 
 // lingering ends some time after ctx.

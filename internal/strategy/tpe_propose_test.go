@@ -21,7 +21,7 @@ func TestDeviationIsANumber(t *testing.T) {
 			t.Fatalf("the deviation of equal values is %v", d)
 		}
 	})
-	if d := deviation(kernels{[][]float64{{3.0 / 14}}, []float64{0.3}}, 0); math.IsNaN(d) {
+	if d := deviation(kernels{[][]float64{{3.0 / 14}}, []float64{0.6126543662181215}}, 0); math.IsNaN(d) {
 		t.Error("the deviation of one value is no number")
 	}
 }
