@@ -4,6 +4,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"testing"
 	"time"
 
@@ -28,11 +29,13 @@ func (c *commandBundle) take(model string) *turn {
 	c.t.Helper()
 	var discarded bytes.Buffer
 	p := newPool(c.bus, model, []string{"true"}, 1, newAgentLog(AgentOptions{Out: &discarded, Err: &discarded, Log: zerolog.Nop()}), zerolog.Nop())
-	trials, partition, err := p.join(c.t.Context())
+	ctx, cancel := context.WithTimeout(c.t.Context(), 15*time.Second)
+	defer cancel()
+	trials, partition, err := p.join(ctx)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	output, err := trials.Take(c.t.Context())
+	output, err := trials.Take(ctx)
 	if err != nil {
 		c.t.Fatal(err)
 	}
