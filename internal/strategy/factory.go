@@ -9,6 +9,7 @@ import (
 // registry holds how each strategy is built. The conformance tests run against every entry.
 var registry = map[string]func(options map[string]any, space *Space) (Strategy, error){
 	"auto":    newAuto,
+	"cmaes":   newCMAES,
 	"explore": newExplore,
 	"gp":      newGP,
 	"grid":    newGridSearch,

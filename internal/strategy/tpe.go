@@ -95,7 +95,7 @@ func sameConditions(p, q *parameter) bool {
 func (s *tpe) Suggest(r Request) (map[string]any, error) {
 	seen, random := newSeen(s.space, r), r.rand()
 	points := s.encode(r)
-	if finished(points) < s.startup {
+	if finished(points) < s.startup || r.Index == 0 {
 		return seen.fresh(random, s.start(r, points))
 	}
 	ranked := make([][][]float64, len(s.groups))

@@ -91,3 +91,11 @@ func logMass(low, high, centre, width float64) float64 {
 	mass := (math.Erfc(-high/math.Sqrt2) - math.Erfc(-low/math.Sqrt2)) / 2
 	return max(math.Log(mass), -300)
 }
+
+// tail is the probability that a Gaussian exceeds z deviations, to 4 digits of what it leaves.
+func tail(z float64) float64 {
+	if z > 4 {
+		return 0
+	}
+	return math.Erfc(z/math.Sqrt2) / 2
+}

@@ -74,12 +74,17 @@ func unknown(n int) []float64 {
 }
 
 func (p *parzen) addKernel(x []float64, logWeight float64) {
+	inside := 1.0 // mass of the kernel within [0,1]^d, by factors of at least 0.3
 	for _, j := range p.continuous {
 		p.scaled = append(p.scaled, x[j]/p.widths[j])
-		logWeight -= logMass(0, 1, x[j], p.widths[j])
+		inside *= 1 - tail(x[j]/p.widths[j]) - tail((1-x[j])/p.widths[j])
+		if inside < 1e-200 {
+			logWeight -= math.Log(inside)
+			inside = 1
+		}
 	}
 	p.bins = p.appendBins(p.bins, x)
-	p.logWeights = append(p.logWeights, logWeight)
+	p.logWeights = append(p.logWeights, logWeight-math.Log(inside))
 }
 
 func (p *parzen) appendBins(bins []int32, x []float64) []int32 {

@@ -74,7 +74,7 @@ const (
 	goodShare = 0.1
 	mostGood  = 25
 	// Older bad configs are left out: a suggestion then takes the same time however many there are.
-	mostBad = 800
+	mostBad = 400
 	// priorTrials is how many own trials weigh as much as all those of earlier studies.
 	priorTrials = 10
 )
@@ -173,6 +173,7 @@ func addBad(bad *kernels, points []tpePoint, best []int, weight float64) {
 		isBest[i] = true
 	}
 	n, place := len(points)-len(best), -1
+	bad.x, bad.weights = slices.Grow(bad.x, min(n, mostBad)), slices.Grow(bad.weights, min(n, mostBad))
 	for i, p := range points {
 		if isBest[i] {
 			continue

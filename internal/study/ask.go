@@ -127,6 +127,7 @@ func (s *Study) unanswered(err error, now time.Time) []Effect {
 func (s *Study) giveBack(numbers map[int]bool) {
 	for numbers[s.state.Next-1] {
 		s.state.Next--
+		s.state.Proposed--
 		s.trials, s.curves = s.trials[:s.state.Next], s.curves[:s.state.Next]
 	}
 }

@@ -25,6 +25,7 @@ type machine struct {
 	now        time.Duration
 	log        []event        // for a third study at the end
 	came       []string       // what came of the log
+	clocks     []time.Time    // the study's time after each
 	records    map[int]string // encoded trials after the last step
 	ended      map[int]bool
 	finished   int         // EffectFinished seen
@@ -173,7 +174,7 @@ func (m *machine) apply(t *rapid.T, e event) {
 	if a, b := m.study.Changed(), m.stored.Changed(); !slices.Equal(a, b) {
 		t.Fatalf("the study changed %v, the stored one %v", a, b)
 	}
-	m.log, m.came = append(m.log, e), append(m.came, came)
+	m.log, m.came, m.clocks = append(m.log, e), append(m.came, came), append(m.clocks, m.study.state.Now)
 	m.checkEffects(t, effects)
 	for _, trial := range m.study.Trials() {
 		m.checkRecord(t, trial)
@@ -330,9 +331,11 @@ func (m *machine) promptly(t *rapid.T) {
 	prompt := m.fresh(t)
 	for i, e := range m.log {
 		if strings.HasPrefix(m.came[i], string(UnknownTrial)) {
+			prompt.clock(m.clocks[i])
 			continue // it may be known by now
 		}
 		e(prompt)
+		prompt.clock(m.clocks[i])
 		for q, ok := prompt.Question(); ok; q, ok = prompt.Question() {
 			prompt.Answer(q.Answer(), prompt.state.Now)
 		}
