@@ -96,10 +96,10 @@ func (g *tpeGroup) split(points []tpePoint) (good, bad kernels) {
 		}
 	}
 	fading := priorTrials / float64(priorTrials+len(own))
-	best := bestOf(earlier, func(a, b tpePoint) int { return 0 }) // they come best first
+	best := bestPlaces(earlier, func(a, b tpePoint) int { return 0 }) // they come best first
 	addGood(&good, earlier, best, fading)
 	addBad(&bad, earlier, best, fading)
-	best = bestOf(own, better)
+	best = bestPlaces(own, better)
 	addGood(&good, own, best, 1)
 	addBad(&bad, append(own, open...), best, 1)
 	return good, bad
@@ -134,8 +134,8 @@ func better(a, b tpePoint) int {
 	return cmp.Compare(a.value, b.value)
 }
 
-// bestOf returns the places of the good tenth, best first; of equals the earlier one.
-func bestOf(points []tpePoint, order func(a, b tpePoint) int) []int {
+// bestPlaces returns the places of the good tenth, best first; of equals the earlier one.
+func bestPlaces(points []tpePoint, order func(a, b tpePoint) int) []int {
 	n := min(int(math.Ceil(goodShare*float64(len(points)))), mostGood)
 	best := make([]int, 0, n+1)
 	for i := range points {
