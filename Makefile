@@ -29,6 +29,7 @@ lint: ## formatting, vet and staticcheck
 fuzz: ## fuzz the decoders for a minute each
 	go test ./internal/wire -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime 1m
 	go test ./internal/strategy -run '^$$' -fuzz '^FuzzParseSpace$$' -fuzztime 1m
+	go test ./internal/agent -run '^$$' -fuzz '^FuzzParseLine$$' -fuzztime 1m
 
 bench: ## throughput and latency beside the floor, on a server of its own
 	go run ./cmd/worker bench --embedded

@@ -188,21 +188,6 @@ func checkExtreme(t *testing.T, space *Space, value func(int) float64, state Tri
 	}
 }
 
-// Equal coordinates have a deviation of 0, which rounding may take below.
-func TestTPEDeviationOfEqualNumbers(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.Float64Range(0, 1).Draw(t, "x")
-		var k kernels
-		for _, w := range rapid.SliceOfN(rapid.Float64Range(0.01, 3), 0, 25).Draw(t, "weights") {
-			k.add([]float64{x}, w)
-		}
-		if d := deviation(k, 0); !(d >= 0 && d < 1e-6) {
-			t.Fatalf("the deviation is %v", d)
-		}
-	})
-}
-
 func TestTPELearnsFromPendingFailedAndPruned(t *testing.T) {
 	t.Parallel()
 	space := mustParse(t, tree{"x": tree{"type": "float", "low": 0, "high": 1}})
