@@ -142,7 +142,8 @@ const trialsPerStudy = 12
 func (w *workload) train(model string) {
 	for n := 0; !w.stopped(); n++ {
 		name := fmt.Sprintf("s%d", n)
-		start := fmt.Sprintf(`{"op":"start","study":{"name":%q,"objective":{"metric":"loss","goal":"minimize"},"space":{"x":{"type":"float","low":-1,"high":1},"y":{"type":"float","low":0.001,"high":1,"log":true}},"max_trials":%d,"parallelism":3,"retries":1,"baseline":0.2}}`, name, trialsPerStudy)
+		// A strategy that answers at once: the inputs are played again without waiting for configs.
+		start := fmt.Sprintf(`{"op":"start","study":{"name":%q,"objective":{"metric":"loss","goal":"minimize"},"strategy":"tpe","options":{"startup":2},"space":{"x":{"type":"float","low":-1,"high":1},"y":{"type":"float","low":0.001,"high":1,"log":true}},"max_trials":%d,"parallelism":3,"retries":1,"baseline":0.2}}`, name, trialsPerStudy)
 		w.publish("retune.study."+model, model+"-"+name, start)
 		w.answer(model, name)
 		w.mu.Lock()
