@@ -62,7 +62,6 @@ func TestRollingMeanFiresAt(t *testing.T) {
 
 // TestMeanIsExact compares with arbitrary precision. The error is bounded by the largest value, as of any plain sum.
 func TestMeanIsExact(t *testing.T) {
-	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(anyFinite, 1, 50).Draw(t, "values")
 		exact, largest := new(big.Float).SetPrec(4000), 0.0
@@ -79,7 +78,6 @@ func TestMeanIsExact(t *testing.T) {
 }
 
 func TestConstantIsItsOwnMean(t *testing.T) {
-	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		constant := anyFinite.Draw(t, "constant")
 		values := slices.Repeat([]float64{constant}, rapid.IntRange(1, 200).Draw(t, "n"))
