@@ -27,6 +27,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"capitals", "Lease: 5s", "f:1: Lease: unknown field: did you mean lease?"},
 		{"field of another version", model + "    on_drift: x", "f:3: models[0].on_drift: unknown field: known here are match, monitor, on_retrain, tuner"},
 		{"a named study on retrain", model + "    on_retrain:\n      study: {name: again}", "f:4: models[0].on_retrain.study.name: again cannot be used more than once: leave it out"},
+		{"a warm start on retrain", model + "    on_retrain:\n      study: {warm_start: [a]}", "f:4: models[0].on_retrain.study.warm_start: is not for studies that start by themselves: leave it out"},
 		{"a study on retrain without an objective", model + "    on_retrain:\n      study: {max_trials: 3}", "f:4: models[0].on_retrain.study.objective.metric: missing: give the name of the metric to optimise"},
 		{"fields of nats", "nats: {urls: x}", "f:1: nats.urls: unknown field: did you mean url?"},
 		{"not a mapping", "- a", "f:1: a list is not a mapping: give one with encoding, http, lease, limits, models, nats, partitions, replicas, sinks, ttl"},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -63,8 +64,17 @@ func TestWarmStart(t *testing.T) {
 	b.worker()
 	b.report("second", `{"study":"new","trial":0,"metrics":{"loss":1}}`)
 	b.expect(all, map[string]int{"config": 1})
-	b.command("third", `{"op":"start","study":{"name":"x","objective":{"metric":"loss","goal":"maximize"},"max_trials":3,"warm_start":["first/old"],"space":{"x":{"values":[1,2]}}}}`)
-	if m, _ := b.next(dead); m.Header.Get("Retune-Error") != "study.warm_start[0]: study old of model first has another objective (minimize loss): name studies that maximize loss" {
+	b.command("second", `{"op":"stop","name":"new"}`)
+	b.expect(all, map[string]int{"stop study_ended": 1, "summary": 1, "retrain": 1})
+	b.command("first", `{"op":"forget"}`)
+	b.command("second", startStudy, "new", `"max_trials":5,"seed":1,"warm_start":["first/old"]`) // again: does nothing
+	b.settle()
+	b.none(dead)
+	if e, err := b.kv().Get(t.Context(), wire.PriorKey(0, "second", "new")); err == nil {
+		t.Errorf("the results that an ended study started with are still there: %d bytes", len(e.Value()))
+	}
+	b.command("third", `{"op":"start","study":{"name":"x","objective":{"metric":"loss","goal":"maximize"},"max_trials":3,"warm_start":["second/new"],"space":{"x":{"values":[1,2]}}}}`)
+	if m, _ := b.next(dead); m.Header.Get("Retune-Error") != "study.warm_start[0]: study new of model second has another objective (minimize loss): name studies that maximize loss" {
 		t.Errorf("dead letter: %s", m.Header.Get("Retune-Error"))
 	}
 }
@@ -198,6 +208,46 @@ func slowStudy(t *testing.T, disturb func(*testBundle, *running, int) *running) 
 	}
 	b.none(sub)
 	return configs, messages
+}
+
+// TestStudyOnRetrainThatCannotStart: the event is not lost with it.
+func TestStudyOnRetrainThatCannotStart(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.config.Policies[0].Study = map[string]any{"objective": map[string]any{"metric": "loss", "goal": "minimize"}, "max_trials": int64(3),
+		"strategy": "magic", "space": map[string]any{"lr": map[string]any{"values": []any{1.0, 2.0}}}}
+	all := b.subscribe("retune.*.m.>")
+	b.worker()
+	for _, loss := range []int{1, 1, 1, 1, 9} {
+		b.report("m", `{"config":{"lr":1},"metrics":{"loss":%d}}`, loss)
+	}
+	b.expect(all, map[string]int{"config": 5, "retrain": 1})
+}
+
+// TestAnswerToAnotherStudy: a study of the same name may have come after a forget.
+func TestAnswerToAnotherStudy(t *testing.T) {
+	t.Parallel()
+	config := testConfig()
+	begun := func(sequence uint64) *model {
+		m := newModel("m", config.policy("m"))
+		s := &step{cause: cause{model: "m", sequence: sequence, now: time.Unix(1e9, 0)}, config: &config, names: wire.Subjects{Prefix: "retune"}, room: 1 << 20}
+		c := must(wire.DecodeCommand([]byte(`{"op":"start","study":{"name":"s","objective":{"metric":"loss","goal":"minimize"},"strategy":"gp","max_trials":3,"space":{"x":{"type":"float","low":0,"high":1}}}}`), ""))
+		if err := s.command(m, &c); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	question, _ := begun(1).study.Question()
+	m := begun(2)
+	s := &step{cause: cause{model: "m", now: time.Unix(1e9, 0)}, config: &config, names: wire.Subjects{Prefix: "retune"}, room: 1 << 20}
+	s.answered(m, answered{model: "m", study: "s", started: 1, answer: question.Answer()})
+	if len(s.outputs) > 0 || s.changed {
+		t.Errorf("%d outputs, changed %v", len(s.outputs), s.changed)
+	}
+	s.answered(m, answered{model: "m", study: "s", started: 2, answer: question.Answer()})
+	if len(s.outputs) != 1 || !s.changed {
+		t.Errorf("%d outputs, changed %v", len(s.outputs), s.changed)
+	}
 }
 
 func decode(t *testing.T, m *nats.Msg) (body map[string]any) {
