@@ -130,45 +130,72 @@ func lastMessage(js jetstream.JetStream, stream, subject string) *jetstream.RawS
 }
 
 // stored reads what a stream holds under a filter, in order. The reply subject
-// keeps the metadata.
+// keeps the metadata. A consumer may sit on a replica that has yet to catch up or
+// that has just lost its leader: what it gives counts when it is as much as the
+// stream's leader says there is.
 func stored(t *testing.T, js jetstream.JetStream, stream, filter string) []*nats.Msg {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
-	defer cancel()
-	var consumer jetstream.Consumer
-	var err error
-	for range 50 {
-		consumer, err = js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{FilterSubject: filter, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1})
+	var problem error
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		messages, err := readAll(js, stream, filter)
 		if err == nil {
+			return messages
+		}
+		problem = err
+	}
+	t.Fatalf("%s: %v", stream, problem)
+	return nil
+}
+
+func readAll(js jetstream.JetStream, stream, filter string) ([]*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	consumer, err := js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{FilterSubject: filter, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name) }()
+	var all []*nats.Msg
+	for left := consumer.CachedInfo().NumPending; left > 0; {
+		batch, err := consumer.Fetch(int(min(left, 1000)), jetstream.FetchMaxWait(2*time.Second))
+		if err != nil {
+			return nil, err
+		}
+		got := len(all)
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return nil, err
+			}
+			left = meta.NumPending
+			all = append(all, &nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers(), Reply: m.Reply()})
+		}
+		if got == len(all) {
 			break
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
+	s, err := js.Stream(ctx, stream)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	var all []*nats.Msg
-	for left := int(consumer.CachedInfo().NumPending); left > 0; {
-		batch, err := consumer.Fetch(min(left, 1000), jetstream.FetchMaxWait(10*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := 0
-		for m := range batch.Messages() {
-			all = append(all, &nats.Msg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers(), Reply: m.Reply()})
-			got++
-		}
-		if got == 0 {
-			t.Fatalf("%s: %d messages did not come", stream, left)
-		}
-		left -= got
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, err
 	}
-	return all
+	want := 0
+	for _, n := range info.State.Subjects {
+		want += int(n)
+	}
+	if len(all) != want {
+		return nil, fmt.Errorf("%d messages came, the stream's leader has %d", len(all), want)
+	}
+	return all, nil
 }
 
 func sequence(m *nats.Msg) uint64 {
+	tokens := strings.Split(m.Reply, ".")
 	var seq uint64
-	_, _ = fmt.Sscan(strings.Split(m.Reply, ".")[len(strings.Split(m.Reply, "."))-4], &seq)
+	_, _ = fmt.Sscan(tokens[len(tokens)-4], &seq)
 	return seq
 }
 
