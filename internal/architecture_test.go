@@ -18,30 +18,33 @@ const module = "github.com/visutility/retune/"
 // mayImport names, for each package of ours, those of ours that it may import.
 var mayImport = map[string][]string{
 	"cmd/worker":             {"internal/app", "internal/bench", "internal/bus", "internal/demo"},
-	"internal/app":           {"internal/agent", "internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/insight", "internal/observer", "internal/observer/sink", "internal/strategy", "internal/study", "internal/wire"},
+	"internal/app":           {"internal/agent", "internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/duration", "internal/insight", "internal/observer", "internal/observer/sink", "internal/replay", "internal/strategy", "internal/study", "internal/wire"},
 	"internal/bench":         {"internal/bus", "internal/coordinator", "internal/observer", "internal/strategy", "internal/wire"},
+	"internal/replay":        {"internal/coordinator", "internal/observer", "internal/wire"},
 	"internal/coordinator":   {"internal/bus", "internal/observer", "internal/strategy", "internal/study", "internal/wire"},
 	"internal/bus":           {"internal/wire"},
 	"internal/bus/bustest":   {"internal/bus", "internal/wire"},
 	"internal/wire":          {},
-	"internal/study":         {"internal/pruner", "internal/strategy"},
+	"internal/study":         {"internal/duration", "internal/pruner", "internal/strategy"},
 	"internal/pruner":        {"internal/strategy"},
 	"internal/insight":       {"internal/strategy"},
 	"internal/agent":         {"internal/wire"},
 	"internal/strategy":      {},
-	"internal/observer":      {},
+	"internal/observer":      {"internal/duration"},
 	"internal/observer/sink": {},
 	"internal/demo":          {},
+	"internal/duration":      {},
 	"internal/e2e":           {},
 	"bench/search":           {"bench/search/problem", "internal/pruner", "internal/strategy"},
 	"bench/search/problem":   {"internal/strategy"},
+	"bench/monitor":          {"bench/search/problem", "internal/observer"},
 }
 
 // only names who may import modules of others; tests may import any.
 var only = map[string][]string{
 	"github.com/nats-io/nats":  {"internal/bus", "internal/bus/bustest"}, // nats.go and nats-server
 	"github.com/vmihailenco/":  {"internal/wire"},
-	"github.com/alecthomas/":   {"bench/search", "cmd/worker"},
+	"github.com/alecthomas/":   {"bench/monitor", "bench/search", "cmd/worker"},
 	"github.com/prometheus/":   {"internal/app", "internal/bench", "internal/coordinator"},
 	"github.com/goccy/go-yaml": {"internal/app"},
 	"github.com/gofrs/flock":   {"internal/bus"},

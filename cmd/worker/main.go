@@ -23,15 +23,18 @@ import (
 // (standard input), io.Writer (standard output) and standardError.
 type commands struct {
 	globals
-	Run     runCommand     `cmd:"" default:"withargs" help:"Answer reports with configs, watch metrics, run studies (the default)."`
-	Publish publishCommand `cmd:"" help:"Publish reports from JSON Lines or CSV."`
-	Watch   watchCommand   `cmd:"" help:"Print configs, stops, retrain events, summaries and dead letters."`
-	Study   studyCommand   `cmd:"" help:"Start, stop, list, show and export studies."`
-	Agent   agentCommand   `cmd:"" help:"Evaluate trials by running a program."`
-	Tune    tuneCommand    `cmd:"" help:"Tune a program on this machine: study, agents and worker in one."`
-	Bench   benchCommand   `cmd:"" help:"Measure throughput and latency beside the floor."`
-	Show    showCommand    `cmd:"" help:"Show workers and models, or all that is stored of one model."`
-	Demo    demoCommand    `cmd:"" help:"Show the whole loop on one screen, in half a minute."`
+	Run      runCommand      `cmd:"" default:"withargs" help:"Answer reports with configs, watch metrics, run studies (the default)."`
+	Publish  publishCommand  `cmd:"" help:"Publish reports from JSON Lines or CSV."`
+	Watch    watchCommand    `cmd:"" help:"Print configs, stops, retrain events, summaries and dead letters."`
+	Study    studyCommand    `cmd:"" help:"Start, stop, list, show and export studies."`
+	Agent    agentCommand    `cmd:"" help:"Evaluate trials by running a program."`
+	Baseline baselineCommand `cmd:"" help:"Have a model's monitor begin anew: what comes next is normal."`
+	Hook     hookCommand     `cmd:"" help:"Run a program per retrain event."`
+	Tune     tuneCommand     `cmd:"" help:"Tune a program on this machine: study, agents and worker in one."`
+	Replay   replayCommand   `cmd:"" help:"Tell what other monitors would have fired, over stored reports or a file."`
+	Bench    benchCommand    `cmd:"" help:"Measure throughput and latency beside the floor."`
+	Show     showCommand     `cmd:"" help:"Show workers and models, or all that is stored of one model."`
+	Demo     demoCommand     `cmd:"" help:"Show the whole loop on one screen, in half a minute."`
 }
 
 // globals are the flags of all commands.

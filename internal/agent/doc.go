@@ -1,3 +1,3 @@
-// Package agent evaluates trials by running a program: it fills in the command line, reads metrics from what the
-// program prints, and sees to it that the program and all it started end.
+// Package agent runs programs, and sees to it that each and all it started end. To evaluate trials it fills in the
+// command line and reads metrics from what the program prints.
 package agent

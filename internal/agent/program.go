@@ -21,10 +21,11 @@ const (
 	drainLimit = 2 * time.Second
 )
 
-// program is one run of a command, in a session of its own, with an empty standard input.
+// program is one run of a command, in a session of its own.
 type program struct {
 	arguments      []string
 	environment    []string // beside that of this process
+	input          []byte   // its standard input
 	stdout, stderr func(line []byte, overwritten bool)
 	stopGrace      time.Duration
 }
@@ -53,6 +54,14 @@ func (p program) run(stop, quit <-chan struct{}) exit {
 	}
 	defer drain(stdout, stderr)
 	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
+	if len(p.input) > 0 {
+		stdin, err := newInput(p.input)
+		if err != nil {
+			return exit{err: err}
+		}
+		defer stdin.close()
+		cmd.Stdin = stdin.r
+	}
 	if err := cmd.Start(); err != nil {
 		return exit{err: err}
 	}
@@ -119,6 +128,33 @@ func (g group) end(ended <-chan error, quit <-chan struct{}, grace time.Duration
 		}
 	}
 	return err
+}
+
+// input gives a program what it reads. It may leave it.
+type input struct {
+	r, w *os.File
+	done chan struct{}
+}
+
+func newInput(text []byte) (*input, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	i := &input{r: r, w: w, done: make(chan struct{})}
+	go func() {
+		defer close(i.done)
+		_, _ = w.Write(text)
+		_ = w.Close()
+	}()
+	return i, nil
+}
+
+// close gives up what nobody has read, though somebody who left the group may keep the pipe open.
+func (i *input) close() {
+	_ = i.r.Close()
+	_ = i.w.Close()
+	<-i.done
 }
 
 // output follows what a program prints.

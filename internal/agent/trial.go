@@ -110,12 +110,18 @@ func (e Evaluation) environment() ([]string, error) {
 // failure is what the trial's record says; nil if the program has done its work.
 func (e Evaluation) failure(exit error, stderr string, measured bool) error {
 	switch {
-	case exit != nil && stderr != "":
-		return fmt.Errorf("%w: %s", exit, strings.TrimSpace(stderr))
 	case exit != nil:
-		return fmt.Errorf("%w, with nothing on standard error", exit)
+		return exitError(exit, stderr)
 	case !measured:
 		return errors.New("the program ended without printing " + e.Objective + ": print a line such as " + e.Objective + `=0.25 or {"` + e.Objective + `": 0.25} on standard output`)
 	}
 	return nil
+}
+
+// exitError adds the last lines of standard error.
+func exitError(exit error, stderr string) error {
+	if stderr == "" {
+		return fmt.Errorf("%w, with nothing on standard error", exit)
+	}
+	return fmt.Errorf("%w: %s", exit, strings.TrimSpace(stderr))
 }

@@ -111,7 +111,7 @@ func (p *pool) run(ctx context.Context) error {
 }
 
 // join waits until the model's trials are shared out. An error is that of ctx.
-func (p *pool) join(ctx context.Context) (trials *bus.Trials, partition int, err error) {
+func (p *pool) join(ctx context.Context) (trials *bus.Queue, partition int, err error) {
 	for told := ""; ; pause(ctx, rejoinPause) {
 		trials, partition, err = p.tryJoin(ctx)
 		switch {
@@ -129,7 +129,7 @@ func (p *pool) join(ctx context.Context) (trials *bus.Trials, partition int, err
 	}
 }
 
-func (p *pool) tryJoin(ctx context.Context) (*bus.Trials, int, error) {
+func (p *pool) tryJoin(ctx context.Context) (*bus.Queue, int, error) {
 	trials, err := p.bus.Trials(ctx, p.model)
 	if err != nil {
 		return nil, 0, err
@@ -142,7 +142,7 @@ func (p *pool) tryJoin(ctx context.Context) (*bus.Trials, int, error) {
 }
 
 // share asks for one trial at a time, so that none waits here while another agent is free.
-func (p *pool) share(ctx context.Context, trials *bus.Trials, partition int) error {
+func (p *pool) share(ctx context.Context, trials *bus.Queue, partition int) error {
 	for {
 		select {
 		case p.slots <- struct{}{}:

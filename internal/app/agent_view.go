@@ -45,12 +45,18 @@ func (l *agentLog) printed(c wire.Config, line []byte, stderr bool) {
 	passOn(to, c, l.prefixed, line)
 }
 
-// passOn writes a line with one call, so that lines of several processes stay whole.
 func passOn(w io.Writer, c wire.Config, prefixed bool, line []byte) {
-	var b bytes.Buffer
+	prefix := ""
 	if prefixed {
-		fmt.Fprintf(&b, "[trial %d] ", *c.Trial)
+		prefix = fmt.Sprintf("[trial %d] ", *c.Trial)
 	}
+	writeLine(w, prefix, line)
+}
+
+// writeLine writes with one call, so that lines of several processes stay whole.
+func writeLine(w io.Writer, prefix string, line []byte) {
+	var b bytes.Buffer
+	b.WriteString(prefix)
 	b.Write(line)
 	b.WriteByte('\n')
 	_, _ = w.Write(b.Bytes())

@@ -3,6 +3,7 @@ package app
 import (
 	"time"
 
+	"github.com/visutility/retune/internal/duration"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -45,7 +46,7 @@ type TLS struct {
 type Model struct {
 	Match   string `yaml:"match"`   // pattern of path.Match: * ? [a-z]; required
 	Tuner   *Tuner `yaml:"tuner"`   // answers live reports; default: none does
-	Monitor []any  `yaml:"monitor"` // mappings {metric, detector, goal, options of the detector …}; default: none
+	Monitor any    `yaml:"monitor"` // as of observer.Parse: a list of rules, or a mapping with rules and when they are told; default: none
 
 	OnRetrain *OnRetrain `yaml:"on_retrain"` // what a retrain event starts; default: nothing
 }
@@ -66,7 +67,11 @@ type Tuner struct {
 
 // Sink takes retrain events.
 type Sink struct {
-	Type string `yaml:"type"` // log
+	Type    string            `yaml:"type"`    // log or webhook; required
+	Name    string            `yaml:"name"`    // ends that of its consumer, retune-sink-<name>; default: the type
+	URL     Secret            `yaml:"url"`     // of a webhook; required there
+	Secret  *Secret           `yaml:"secret"`  // of a webhook, signs what it sends; default: not signed
+	Headers map[string]Secret `yaml:"headers"` // of a webhook, sent along; default: none
 }
 
 // Limits bound what is stored and kept in memory.
@@ -88,7 +93,7 @@ type TTL struct {
 	Summary *Duration `yaml:"summary"` // default 30d
 }
 
-const day = 24 * time.Hour
+const day = duration.Day
 
 // WithDefaults fills in what is absent.
 func (c Config) WithDefaults() Config {
@@ -118,12 +123,12 @@ func (c Config) WithDefaults() Config {
 }
 
 // DefaultModels tunes the config of every live report for a small loss, and watches
-// that loss.
+// the main metric.
 func DefaultModels() []Model {
 	return []Model{{
 		Match:   "*",
 		Tuner:   &Tuner{Strategy: "local"},
-		Monitor: []any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": uint64(20), "threshold": 0.05}},
+		Monitor: []any{map[string]any{"detector": "auto"}},
 	}}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/coordinator"
+	"github.com/visutility/retune/internal/duration"
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/study"
@@ -54,7 +55,7 @@ func (l Limits) validate() error {
 		within("limits.models", l.Models, 1, 1_000_000_000),
 		within("limits.cached_models", l.CachedModels, 1, 1_000_000_000),
 		within("limits.input_bytes", l.InputBytes, smallest, largest),
-		within("limits.input_age", *l.InputAge, Duration(time.Minute), Duration(longest*day)),
+		within("limits.input_age", *l.InputAge, Duration(time.Minute), Duration(duration.Longest)),
 		within("limits.bucket_bytes", l.BucketBytes, smallest, largest),
 	)
 }
@@ -71,11 +72,13 @@ func (t TTL) validate() error {
 
 func (c Config) validateSinks() error {
 	for i, s := range c.Sinks {
-		if !slices.Contains(sinkTypes, s.Type) {
-			return fmt.Errorf("sinks[%d].type: %q is unknown: %s", i, s.Type, meant(s.Type, sinkTypes))
+		at := fmt.Sprintf("sinks[%d].", i)
+		if err := s.validate(); err != nil {
+			return fmt.Errorf("%s%w", at, err)
 		}
-		if slices.Contains(c.Sinks[:i], s) {
-			return fmt.Errorf("sinks[%d].type: %q is given twice: remove one", i, s.Type)
+		same := func(other Sink) bool { return other.name() == s.name() }
+		if first := slices.IndexFunc(c.Sinks[:i], same); first >= 0 {
+			return fmt.Errorf("%sname: %q is that of sinks[%d] already: give it another", at, s.name(), first)
 		}
 	}
 	return nil
@@ -133,11 +136,8 @@ func (m Model) validateMatch(at string, before []Model) error {
 
 func (m Model) policy(at string) (coordinator.Policy, error) {
 	policy := coordinator.Policy{Match: m.Match}
-	specs, err := observer.ParseSpecs(m.Monitor)
-	if err != nil {
-		return policy, fmt.Errorf("%s%w", at, err)
-	}
-	if policy.Monitor, err = observer.New(specs); err != nil {
+	var err error
+	if policy.Monitor, err = observer.Parse(m.Monitor); err != nil {
 		return policy, fmt.Errorf("%s%w", at, err)
 	}
 	if m.OnRetrain != nil {

@@ -194,7 +194,11 @@ func scalar(n ast.Node) (string, bool) {
 	return "", false
 }
 
+// shown is the value as the file has it: what variables stand for may be secret.
 func shown(n ast.Node) string {
+	if s, ok := n.(*ast.StringNode); ok {
+		return strconv.Quote(s.Token.Value)
+	}
 	switch text, ok := scalar(n); {
 	case ok:
 		return strconv.Quote(text)

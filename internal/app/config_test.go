@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/wire"
 )
@@ -45,7 +46,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"list for string", "http: [a]", "f:1: http: a list is not a string: give one"},
 		{"address", "http: localhost", `f:1: http: "localhost" is not an address: give host:port, such as 127.0.0.1:9090`},
 		{"duration without unit", "lease: 5", `f:1: lease: "5" is not a duration: give one such as 90s, 36h or 7d`},
-		{"short lease", "lease: 10ms", "f:1: lease: 10ms is out of range: give 1s to 1h0m0s"},
+		{"short lease", "lease: 10ms", "f:1: lease: 10ms is out of range: give 1s to 1h"},
 		{"no duration", "ttl:\n  dead: soon", `f:2: ttl.dead: "soon" is not a duration: give one such as 90s, 36h or 7d`},
 		{"short ttl", "ttl:\n  stop: 1h\n  dead: 10ms", "f:3: ttl.dead: 10ms is too short: give at least 1s, or 0 to keep them for good"},
 		{"negative ttl", "ttl: {dead: -1h}", `f:1: ttl.dead: "-1h" is not a duration: give one such as 90s, 36h or 7d`},
@@ -53,7 +54,7 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"no size", "limits:\n  models: 5\n  input_bytes: lots", `f:3: limits.input_bytes: "lots" is not a size: give one such as 512MiB or 10GiB`},
 		{"list for size", "limits: {input_bytes: [1]}", `f:1: limits.input_bytes: "[1]" is not a size: give one such as 512MiB or 10GiB`},
 		{"small bucket", "limits:\n  bucket_bytes: 1MiB", "f:2: limits.bucket_bytes: 1MiB is out of range: give 16MiB to 1048576TiB"},
-		{"short age", "limits: {input_age: 1s}", "f:1: limits.input_age: 1s is out of range: give 1m0s to 36500d"},
+		{"short age", "limits: {input_age: 1s}", "f:1: limits.input_age: 1s is out of range: give 1m to 36500d"},
 
 		{"encoding", "encoding: xml", `f:1: encoding: "xml" is not an encoding: give msgpack or json`},
 		{"encoding list", "encoding: [json]", "f:1: encoding: a list is not an encoding: give msgpack or json"},
@@ -77,12 +78,25 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"option's value", model + "    tuner:\n      strategy: explore\n      options: {rate: fast}", `f:5: models[0].tuner.options.rate: "fast" is not a finite number: give one such as 0.1`},
 		{"space", model + "    tuner:\n      strategy: random\n      space:\n        lr: {type: float, low: abc, high: 1}", `f:6: models[0].tuner.space.lr.low: "abc" is not a number: give the smallest value`},
 		{"space needed", model + "    tuner: {strategy: random}", "f:3: models[0].tuner.space: is missing: give one: strategy random searches it"},
-		{"monitor not a list", model + "    monitor: loss", `f:3: models[0].monitor: "loss" is not a list: give one, as in [a, b] or on lines that begin with -`},
-		{"unknown detector", model + "    monitor:\n      - metric: loss\n        detector: auto", `f:5: models[0].monitor[0].detector: "auto" is not a known detector: give one of rolling_mean`},
+		{"monitor not a list", model + "    monitor: loss", `f:3: models[0].monitor: "loss" is not a list of rules or a mapping: give - {metric: loss, detector: auto}`},
+		{"unknown detector", model + "    monitor:\n      - metric: loss\n        detector: magic", `f:5: models[0].monitor[0].detector: "magic" is not a known detector: give one of ` + strings.Join(observer.Detectors(), ", ")},
 		{"detector's option", model + "    monitor:\n      - {metric: loss, detector: rolling_mean}\n      - metric: f1\n        detector: rolling_mean\n        window: 0", `f:7: models[0].monitor[1].window: 0 is not an integer from 2 to 10000: give one, or leave it out for 20`},
 		{"sink", "sinks:\n  - type: lgo", `f:2: sinks[0].type: "lgo" is unknown: did you mean log?`},
-		{"sink twice", "sinks: [{type: log},\n  {type: log}]", `f:2: sinks[1].type: "log" is given twice: remove one`},
-		{"sink's field", "sinks: [{type: log, url: x}]", "f:1: sinks[0].url: unknown field: known here are type"},
+		{"sink twice", "sinks: [{type: log},\n  {type: log}]", `f:2: sinks[1].name: "log" is that of sinks[0] already: give it another`},
+		{"two webhooks", "sinks:\n  - {type: webhook, url: http://a}\n  - type: webhook\n    url: http://b", `f:3: sinks[1].name: "webhook" is that of sinks[0] already: give it another`},
+		{"named like another", "sinks:\n  - type: webhook\n    url: http://a\n    name: log\n  - type: log", `f:5: sinks[1].name: "log" is that of sinks[0] already: give it another`},
+		{"no type of a sink", "sinks:\n  - url: http://a", "f:2: sinks[0].type: is missing: give one of log, webhook"},
+		{"name of a sink", "sinks:\n  - {type: log}\n  - type: webhook\n    name: a b", `f:4: sinks[1].name: "a b" is not a name: use 1 to 128 of the characters A-Z a-z 0-9 _ -`},
+		{"sink's field", "sinks: [{type: log, color: x}]", "f:1: sinks[0].color: unknown field: known here are headers, name, secret, type, url"},
+		{"field of another sink", "sinks: [{type: log,\n  url: x}]", "f:2: sinks[0].url: is nothing that a sink of type log has: remove it, or give type: webhook"},
+		{"webhook to nowhere", "sinks: [{type: webhook}]", "f:1: sinks[0].url: is missing: give one such as https://example.com/retrain"},
+		{"webhook's url", "sinks:\n  - type: webhook\n    url: ${URL}", `f:3: sinks[0].url: "nats" with host "host" is not of the web: give one such as https://example.com/retrain`},
+		{"webhook's secret", "sinks:\n  - type: webhook\n    url: http://a\n    secret: 'whsec_${URL}'", "f:4: sinks[0].secret: what follows whsec_ is not base 64: give the secret as the receiver has it"},
+		{"empty secret", "sinks: [{type: webhook, url: 'http://a', secret: '${EMPTY}'}]", "f:1: sinks[0].secret: is empty: give one, or leave it out to sign nothing"},
+		{"list for secret", "sinks:\n  - type: webhook\n    secret: ['${URL}']", "f:3: sinks[0].secret: is not a string: give one"},
+		{"secret for headers", "sinks:\n  - type: webhook\n    headers: ${URL}", `f:3: sinks[0].headers: "${URL}" is not a mapping: give name: value`},
+		{"list for header", "sinks:\n  - type: webhook\n    headers:\n      A: ['${URL}']", "f:4: sinks[0].headers.A: is not a string: give one"},
+		{"header", "sinks:\n  - type: webhook\n    url: http://a\n    headers:\n      A: x\n      Host: b", "f:6: sinks[0].headers.Host: is set by the sink: remove it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/visutility/retune/internal/coordinator"
+	"github.com/visutility/retune/internal/duration"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -47,41 +48,17 @@ func (s *Size) UnmarshalYAML(n ast.Node) error { return unmarshalScalar(n, s, Pa
 // Duration is a time.Duration that worker.yaml may give in days.
 type Duration time.Duration
 
-// longest duration that is taken, in days: 100 years.
-const longest = 36500
-
 // ParseDuration reads a duration as worker.yaml has it, such as 90s, 36h or 7d12h.
 func ParseDuration(s string) (Duration, error) {
-	wrong := fmt.Errorf("%q is not a duration: give one such as 90s, 36h or 7d", s)
-	days, rest, inDays := strings.Cut(s, "d")
-	if !inDays {
-		days, rest = "0", s
-	}
-	n, err := strconv.ParseUint(days, 10, 64)
-	if err != nil || n > longest {
-		return 0, wrong
-	}
-	var d time.Duration
-	if rest != "" || !inDays {
-		d, err = time.ParseDuration(rest)
-	}
-	if err != nil || d < 0 || d > longest*day {
-		return 0, wrong
-	}
-	return Duration(time.Duration(n)*day + d), nil
+	d, err := duration.Parse(s)
+	return Duration(d), err
 }
 
 // UnmarshalYAML reads a duration and says where it is wrong.
 func (d *Duration) UnmarshalYAML(n ast.Node) error { return unmarshalScalar(n, d, ParseDuration) }
 
 // String is the duration as people write it.
-func (d Duration) String() string {
-	t := time.Duration(d)
-	if t >= day && t%day == 0 {
-		return fmt.Sprintf("%dd", t/day)
-	}
-	return t.String()
-}
+func (d Duration) String() string { return duration.String(time.Duration(d)) }
 
 func unmarshalScalar[T any](n ast.Node, to *T, parse func(string) (T, error)) error {
 	text, ok := scalar(n)
@@ -144,3 +121,27 @@ func (s Size) String() string {
 	}
 	return strconv.FormatInt(int64(s), 10)
 }
+
+// Secret is a string that may hold a credential: it is neither printed nor encoded.
+type Secret string
+
+const concealed = "***"
+
+// UnmarshalYAML reads a string, and does not repeat what is none.
+func (s *Secret) UnmarshalYAML(n ast.Node) error {
+	text, ok := scalar(n)
+	if !ok {
+		return mistakeAt(n, "is not a string: give one")
+	}
+	*s = Secret(text)
+	return nil
+}
+
+// String hides it from whatever prints it.
+func (Secret) String() string { return concealed }
+
+// GoString hides it from %#v.
+func (Secret) GoString() string { return concealed }
+
+// MarshalText hides it from encoders.
+func (Secret) MarshalText() ([]byte, error) { return []byte(concealed), nil }

@@ -112,10 +112,10 @@ func demoConfig() (coordinator.Config, error) {
 	if err != nil {
 		return coordinator.Config{}, err
 	}
-	monitor, err := observer.New([]observer.Spec{{
+	monitor, err := observer.New(observer.Policy{Rules: []observer.Spec{{
 		Metric: demoMetric, Detector: "rolling_mean",
 		Options: map[string]any{"window": demoWindow, "threshold": demoThreshold},
-	}})
+	}}})
 	return coordinator.Config{
 		Policies:  []coordinator.Policy{{Match: "*", Tuner: &coordinator.Tuner{Name: "explore", Strategy: explore}, Monitor: monitor}},
 		MaxModels: 100, CachedModels: 100, Version: "demo", Hash: "demo",

@@ -127,24 +127,8 @@ func (p *publication) run(ctx context.Context, source source) (Published, error)
 	return p.done, failed
 }
 
-// publishAll reads in a goroutine of its own: standard input cannot be interrupted.
 func (p *publication) publishAll(ctx context.Context, publisher *bus.Publisher, source source) error {
-	lines, failed := make(chan line, 64), make(chan error, 1)
-	go func() {
-		for {
-			l, err := source.next()
-			if err != nil {
-				failed <- err
-				close(lines)
-				return
-			}
-			select {
-			case lines <- l:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	lines, failed := readLines(ctx, source)
 	for {
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,28 @@ type line struct {
 // source gives lines until io.EOF. A line that cannot be read is a line with an
 // error; an error of next ends the source.
 type source interface{ next() (line, error) }
+
+// readLines reads in a goroutine of its own: standard input cannot be interrupted. Why there are no more lines comes
+// once all are taken.
+func readLines(ctx context.Context, from source) (<-chan line, <-chan error) {
+	lines, failed := make(chan line, 64), make(chan error, 1)
+	go func() {
+		for {
+			l, err := from.next()
+			if err != nil {
+				failed <- err
+				close(lines)
+				return
+			}
+			select {
+			case lines <- l:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return lines, failed
+}
 
 // input is an opened file.
 type input struct {

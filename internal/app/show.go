@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -42,6 +43,7 @@ type ModelRow struct {
 	Reports   uint64 `json:"reports"`
 	Failed    uint64 `json:"failed"`
 	Configs   uint64 `json:"configs"` // live configs given
+	Health    string `json:"health"`  // healthy, stale, or the severity of the episode that runs
 	Study     string `json:"study,omitempty"`
 }
 
@@ -51,6 +53,18 @@ type modelRecord struct {
 	Reports   uint64 `msgpack:"reports"`
 	Failed    uint64 `msgpack:"failed"`
 	Forgotten bool   `msgpack:"forgotten"`
+
+	Episode observer.EpisodeSnapshot `msgpack:"episode"`
+}
+
+func (r modelRecord) health() string {
+	switch {
+	case r.Episode.Silent:
+		return string(observer.Stale)
+	case r.Episode.Runs:
+		return cmp.Or(string(r.Episode.Severity), "degraded, in a cool-down")
+	}
+	return "healthy"
 }
 
 // Show prints the workers and up to limit models; limit 0 is all.
@@ -186,7 +200,7 @@ func modelRow(k wire.Key, found map[string]bus.Entry) (row ModelRow, known bool,
 	if err := wire.UnmarshalState(e.Value, &r); err != nil {
 		return row, false, fmt.Errorf("%s: %w", e.Key, err)
 	}
-	row = ModelRow{Model: k.Model, Partition: k.Partition, Reports: r.Reports, Failed: r.Failed, Configs: r.Number}
+	row = ModelRow{Model: k.Model, Partition: k.Partition, Reports: r.Reports, Failed: r.Failed, Configs: r.Number, Health: r.health()}
 	if e := found[wire.StudyKey(k.Partition, k.Model)]; e.Value != nil {
 		v, err := viewStudy(e)
 		if err != nil {
@@ -214,9 +228,9 @@ func (o Overview) print(out io.Writer) error {
 		fmt.Fprintln(table, "no models: they appear with their first report or study")
 		return table.Flush()
 	}
-	fmt.Fprintln(table, "MODEL\tPARTITION\tOWNER\tREPORTS\tFAILED\tCONFIGS\tSTUDY")
+	fmt.Fprintln(table, "MODEL\tPARTITION\tOWNER\tREPORTS\tFAILED\tCONFIGS\tHEALTH\tSTUDY")
 	for _, m := range o.Models {
-		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%d\t%s\n", m.Model, m.Partition, m.Owner, m.Reports, m.Failed, m.Configs, m.Study)
+		fmt.Fprintf(table, "%s\t%d\t%s\t%d\t%d\t%d\t%s\t%s\n", m.Model, m.Partition, m.Owner, m.Reports, m.Failed, m.Configs, m.Health, m.Study)
 	}
 	if err := table.Flush(); err != nil {
 		return err

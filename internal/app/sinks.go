@@ -1,9 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,14 +17,47 @@ import (
 	"github.com/visutility/retune/internal/wire"
 )
 
-var sinkTypes = []string{"log"}
+var sinkTypes = []string{"log", "webhook"}
 
-func (s Sink) build(log zerolog.Logger) sink.Sink {
+func (s Sink) name() string { return cmp.Or(s.Name, s.Type) }
+
+// validate begins its errors with the field.
+func (s Sink) validate() error {
+	if s.Type == "" {
+		return fmt.Errorf("type: is missing: give one of %s", strings.Join(sinkTypes, ", "))
+	}
+	if !slices.Contains(sinkTypes, s.Type) {
+		return fmt.Errorf("type: %q is unknown: %s", s.Type, meant(s.Type, sinkTypes))
+	}
+	if err := wire.CheckName("name", s.name()); err != nil {
+		return err
+	}
+	_, err := s.build(zerolog.Nop())
+	return err
+}
+
+// build begins its errors with the field.
+func (s Sink) build(log zerolog.Logger) (sink.Sink, error) {
 	switch s.Type {
 	case "log":
-		return sink.NewLog(log)
+		const none = "%s: is nothing that a sink of type log has: remove it, or give type: webhook"
+		switch {
+		case s.URL != "":
+			return nil, fmt.Errorf(none, "url")
+		case s.Secret != nil:
+			return nil, fmt.Errorf(none, "secret")
+		case s.Headers != nil:
+			return nil, fmt.Errorf(none, "headers")
+		}
+		return sink.NewLog(log), nil
+	case "webhook":
+		headers := make(map[string]string, len(s.Headers))
+		for name, value := range s.Headers {
+			headers[name] = string(value)
+		}
+		return sink.NewWebhook(sink.Webhook{Name: s.name(), URL: string(s.URL), Secret: (*string)(s.Secret), Headers: headers})
 	}
-	panic("sink of unknown type " + s.Type) // validateSinks let it pass
+	panic("sink of unknown type " + s.Type) // validate let it pass
 }
 
 // sinkWait is after how long an event that was handed out and not settled comes
@@ -35,11 +71,15 @@ func startSinks(b *bus.Bus, sinks []Sink, log zerolog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	for _, s := range sinks {
-		source := &sinkSource{bus: b, name: "retune-sink-" + s.Type, log: log}
+		to, err := s.build(log)
+		if err != nil {
+			panic(err) // validateSinks let it pass
+		}
+		source := &sinkSource{bus: b, name: "retune-sink-" + s.name(), log: log}
 		loops.Go(func() {
 			defer source.close()
 			// The source ends with ctx only, so there is no error.
-			_ = sink.Run(ctx, log, s.build(log), source)
+			_ = sink.Run(ctx, log, to, source)
 		})
 	}
 	return func() {

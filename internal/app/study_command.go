@@ -81,6 +81,18 @@ func EnqueueConfig(ctx context.Context, b *bus.Bus, model, name string, config m
 	return say(out, asJSON, sent.reply(name), "study %s of model %s will try %s", name, model, configText(config))
 }
 
+// NewBaseline has the monitor of a model begin anew, as it does by itself when a new version reports.
+func NewBaseline(ctx context.Context, b *bus.Bus, model string, timeout time.Duration, asJSON bool, out io.Writer) error {
+	if err := wire.CheckName("model", model); err != nil {
+		return &Misuse{err}
+	}
+	sent, err := command(ctx, b, model, map[string]any{"op": "baseline"}, timeout)
+	if err != nil {
+		return err
+	}
+	return say(out, asJSON, map[string]any{"model": model, "sequence": sent.sequence}, "the monitor of model %s begins anew", model)
+}
+
 // ParseConfig reads a JSON object, or name=value pairs in which a value that reads
 // as JSON (1e-3, true, "1") is that, and any other is a string.
 func ParseConfig(object string, pairs []string) (map[string]any, error) {

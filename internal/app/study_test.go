@@ -118,6 +118,12 @@ func TestCommandsAreAnsweredByAWorker(t *testing.T) {
 	if err := EnqueueConfig(ctx, c.bus, "m", "s", map[string]any{"x": 0.25}, in, false, &out); err != nil || out.String() != "study s of model m will try x=0.25\n" {
 		t.Errorf("%v %s", err, &out)
 	}
+	refused(NewBaseline(ctx, c.bus, "m", in, false, &out), "no live report")
+	c.report("m", `{"metrics":{"loss":0.5}}`)
+	out.Reset()
+	if err := NewBaseline(ctx, c.bus, "m", in, false, &out); err != nil || out.String() != "the monitor of model m begins anew\n" {
+		t.Errorf("%v %s", err, &out)
+	}
 	c.report("m", `{"study":"s","trial":0,"metrics":{"loss":0.5}}`)
 	if _, err := c.start(StartOptions{Model: "other"}, strings.Replace(quadratic, "name: s\n", "", 1)+"max_duration: 1h\n"); err != nil {
 		t.Fatal(err)

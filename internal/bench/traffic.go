@@ -42,11 +42,7 @@ func report(i int, tuned bool) []byte {
 }
 
 func config(tuned bool) (coordinator.Config, error) {
-	specs, err := observer.ParseSpecs([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 20, "threshold": 0.05}})
-	if err != nil {
-		return coordinator.Config{}, err
-	}
-	monitor, err := observer.New(specs)
+	monitor, err := observer.Parse([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 20, "threshold": 0.05}})
 	if err != nil {
 		return coordinator.Config{}, err
 	}

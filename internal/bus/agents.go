@@ -13,14 +13,14 @@ import (
 // ErrNoTrials: no study of the model has started yet, so that nothing can be shared out.
 var ErrNoTrials = errors.New("no study of the model has started yet")
 
-// Trials shares the configs of a model's trials out among all who take them.
-type Trials struct {
+// Queue shares outputs out, one at a time, among all who take them.
+type Queue struct {
 	bus      *Bus
 	consumer jetstream.Consumer
 }
 
-// Trials joins those who evaluate the model's trials. ErrNoTrials until the first study has started.
-func (b *Bus) Trials(ctx context.Context, model string) (*Trials, error) {
+// Trials joins those who evaluate the model's trials, by their configs. ErrNoTrials until the first study has started.
+func (b *Bus) Trials(ctx context.Context, model string) (*Queue, error) {
 	rctx, cancel := request(ctx)
 	defer cancel()
 	consumer, err := b.js.Consumer(rctx, b.set.Subjects.BucketStream(), AgentsConsumer(model))
@@ -30,20 +30,20 @@ func (b *Bus) Trials(ctx context.Context, model string) (*Trials, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trials of %s: %w", model, err)
 	}
-	return &Trials{bus: b, consumer: consumer}, nil
+	return &Queue{bus: b, consumer: consumer}, nil
 }
 
-// AckWait is how long a config that was taken stays with its taker, from Take or the latest Working. Then another
+// AckWait is how long an output that was taken stays with its taker, from Take or the latest Working. Then another
 // gets it, unless it is settled.
-func (t *Trials) AckWait() time.Duration { return t.consumer.CachedInfo().Config.AckWait }
+func (q *Queue) AckWait() time.Duration { return q.consumer.CachedInfo().Config.AckWait }
 
-// pullTime bounds one request for a config; a server that is gone shows after a third of it.
+// pullTime bounds one request for an output; a server that is gone shows after a third of it.
 const pullTime = 30 * time.Second
 
-// Take waits for a config until ctx ends. After any other error join anew.
-func (t *Trials) Take(ctx context.Context) (Output, error) {
+// Take waits for an output until ctx ends. After any other error join anew.
+func (q *Queue) Take(ctx context.Context) (Output, error) {
 	for {
-		out, err := t.pull(ctx)
+		out, err := q.pull(ctx)
 		if err != nil || out.msg != nil {
 			return out, err
 		}
@@ -51,11 +51,11 @@ func (t *Trials) Take(ctx context.Context) (Output, error) {
 }
 
 // pull returns nothing when the time is up. A request is lost with the connection: then it is given up at once.
-func (t *Trials) pull(ctx context.Context) (Output, error) {
-	reconnected := t.bus.reconnects()
+func (q *Queue) pull(ctx context.Context) (Output, error) {
+	reconnected := q.bus.reconnects()
 	rctx, cancel := context.WithTimeout(ctx, pullTime)
 	defer cancel()
-	batch, err := t.consumer.Fetch(1, jetstream.FetchContext(rctx))
+	batch, err := q.consumer.Fetch(1, jetstream.FetchContext(rctx))
 	if err != nil {
 		return Output{}, errors.Join(ctx.Err(), err)
 	}
@@ -64,7 +64,7 @@ func (t *Trials) pull(ctx context.Context) (Output, error) {
 	case m = <-batch.Messages():
 	case <-reconnected:
 		cancel()
-		m = <-batch.Messages() // closed soon, perhaps after a config that came in between
+		m = <-batch.Messages() // closed soon, perhaps after an output that came in between
 	}
 	switch {
 	case m != nil && ctx.Err() != nil:

@@ -43,7 +43,7 @@ func (a agentsBundle) suggest(trial, body string) {
 	}
 }
 
-func (a agentsBundle) join() *bus.Trials {
+func (a agentsBundle) join() *bus.Queue {
 	a.t.Helper()
 	trials, err := a.bus.Trials(a.t.Context(), "m")
 	if err != nil {
@@ -52,7 +52,7 @@ func (a agentsBundle) join() *bus.Trials {
 	return trials
 }
 
-func (a agentsBundle) take(trials *bus.Trials, want string) bus.Output {
+func (a agentsBundle) take(trials *bus.Queue, want string) bus.Output {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
 	defer cancel()

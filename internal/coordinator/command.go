@@ -19,6 +19,8 @@ func (s *step) command(m *model, c *wire.Command) error {
 		return s.stop(m, c.Name)
 	case "enqueue":
 		return s.enqueue(m, c)
+	case "baseline":
+		return s.rebase(m)
 	}
 	s.forget(m)
 	return nil
@@ -122,6 +124,16 @@ func (s *step) enqueue(m *model, c *wire.Command) error {
 	}
 	s.changed = true
 	s.publish(m, effects, "")
+	return nil
+}
+
+// rebase lets the monitor begin anew: the next reports are what is normal.
+func (s *step) rebase(m *model) error {
+	if m.reports == 0 {
+		return fmt.Errorf("model %s has no live report: there is no baseline to replace", m.id)
+	}
+	m.policy.Monitor.Rebase(m.monitor)
+	s.changed = true
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (c *Config) policy(model string) *Policy {
 	return &unmatched
 }
 
-var unmatched = Policy{Monitor: must(observer.New(nil))}
+var unmatched = Policy{Monitor: must(observer.New(observer.Policy{}))}
 
 func must[T any](v T, err error) T {
 	if err != nil {

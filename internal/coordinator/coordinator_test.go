@@ -53,7 +53,7 @@ func (b *testBundle) open() *bus.Bus {
 
 func testConfig() Config {
 	explore := must(strategy.New("explore", map[string]any{"rate": 0.1, "relative": true}, nil))
-	monitor := must(observer.New(must(observer.ParseSpecs([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 4, "threshold": 0.05}}))))
+	monitor := must(observer.Parse([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 4, "threshold": 0.05}}))
 	return Config{
 		Policies:  []Policy{{Match: "*", Tuner: &Tuner{Name: "explore", Strategy: explore}, Monitor: monitor}},
 		Encoding:  map[string]wire.Encoding{KindConfig: wire.JSON, KindRetrain: wire.JSON, KindStop: wire.JSON, KindSummary: wire.JSON},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"time"
 
 	"github.com/visutility/retune/internal/observer"
@@ -27,6 +28,7 @@ func (s *step) report(m *model, r *wire.Report) error {
 	m.reports++
 	if r.State == wire.Failed {
 		m.failed++
+		m.policy.Monitor.Alive(m.monitor, s.now)
 		return nil
 	}
 	if r.Config != nil {
@@ -95,28 +97,24 @@ func suggest(s strategy.Strategy, request func() strategy.Request) (config map[s
 
 // monitor shows a live report to the model's detectors.
 func (s *step) monitor(m *model, r *wire.Report) {
-	if m.see(r.Version) {
-		m.policy.Monitor.Rebase(m.monitor)
-	}
-	s.metrics = s.metrics[:0]
-	for _, x := range r.Metrics {
-		s.metrics = append(s.metrics, observer.Metric(x))
-	}
-	for _, f := range m.policy.Monitor.Observe(m.monitor, s.metrics) {
-		s.retrain(m, r, f)
+	report := m.observed(r, s.metrics, s.now)
+	s.metrics = report.Metrics
+	if f, told := m.policy.Monitor.Observe(m.monitor, report); told {
+		s.retrain(m, f, reportTime(r, s.now), m.version(r), r.RunID)
 	}
 }
 
-func (s *step) retrain(m *model, r *wire.Report, f observer.Finding) {
+// retrain says that a model should be retrained, because of what was measured at a
+// time, of a version and in a run.
+func (s *step) retrain(m *model, f observer.Finding, at time.Time, version, runID string) {
 	id := wire.ID(s.now, m.id, s.sequence, len(s.outputs))
-	value, reference := f.Value, f.Reference
 	event := wire.Retrain{
-		ID: id, ModelID: m.id, Trigger: "degraded", Reason: f.Reason, Severity: string(f.Severity),
-		Metric: f.Metric, Detector: f.Detector, Value: &value, Config: m.config,
-		Version: m.version(r), RunID: r.RunID, Time: wire.Time(reportTime(r, s.now)), Sequence: s.sequence,
+		ID: id, ModelID: m.id, Trigger: string(f.Trigger), Reason: f.Reason, Severity: string(f.Severity),
+		Metric: f.Metric, Detector: f.Detector, Value: &f.Value, Config: m.config, Deviations: f.Deviations,
+		Reports: f.Reports, Since: wire.Time(f.Since), Version: version, RunID: runID, Time: wire.Time(at), Sequence: s.sequence,
 	}
-	if f.Severity != observer.Critical {
-		event.Reference = &reference
+	if !math.IsNaN(f.Reference) {
+		event.Reference = &f.Reference
 	}
 	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, event)
 	s.searchAgain(m, id)
@@ -169,11 +167,13 @@ func (s *step) inForce(m *model) map[string]any {
 }
 
 // version that a report is of: what it says, else the newest known.
-func (m *model) version(r *wire.Report) string {
-	if r.Version == "" && len(m.versions) > 0 {
-		return m.versions[len(m.versions)-1]
+func (m *model) version(r *wire.Report) string { return cmp.Or(r.Version, m.newestVersion()) }
+
+func (m *model) newestVersion() string {
+	if len(m.versions) == 0 {
+		return ""
 	}
-	return r.Version
+	return m.versions[len(m.versions)-1]
 }
 
 // reportTime is when the trainer measured; by default when it was stored.

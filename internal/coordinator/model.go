@@ -71,24 +71,26 @@ func newModel(id string, policy *Policy) *model {
 
 // record is what is stored under model.<p>.<model>.
 type record struct {
-	Schema    int                 `msgpack:"v"`
-	Sequence  uint64              `msgpack:"seq"`
-	Epoch     uint32              `msgpack:"epoch,omitempty"` // of the input stream that seq counts in
-	Now       time.Time           `msgpack:"now"`
-	Number    uint64              `msgpack:"number,omitempty"`
-	Reports   uint64              `msgpack:"reports,omitempty"`
-	Failed    uint64              `msgpack:"failed,omitempty"`
-	Versions  []string            `msgpack:"versions,omitempty"`
-	Config    wire.Raw            `msgpack:"config,omitempty"`
-	Monitor   []observer.Snapshot `msgpack:"monitor,omitempty"`
-	Memory    *strategy.Memory    `msgpack:"memory,omitempty"`
-	Forgotten bool                `msgpack:"forgotten,omitempty"` // nothing but seq is left
+	Schema    int                       `msgpack:"v"`
+	Sequence  uint64                    `msgpack:"seq"`
+	Epoch     uint32                    `msgpack:"epoch,omitempty"` // of the input stream that seq counts in
+	Now       time.Time                 `msgpack:"now"`
+	Number    uint64                    `msgpack:"number,omitempty"`
+	Reports   uint64                    `msgpack:"reports,omitempty"`
+	Failed    uint64                    `msgpack:"failed,omitempty"`
+	Versions  []string                  `msgpack:"versions,omitempty"`
+	Config    wire.Raw                  `msgpack:"config,omitempty"`
+	Monitor   []observer.Snapshot       `msgpack:"monitor,omitempty"`
+	Episode   *observer.EpisodeSnapshot `msgpack:"episode,omitempty"`
+	Memory    *strategy.Memory          `msgpack:"memory,omitempty"`
+	Forgotten bool                      `msgpack:"forgotten,omitempty"` // nothing but seq is left
 }
 
 func (m *model) record(epoch uint32) record {
+	monitor := m.policy.Monitor.Snapshot(m.monitor)
 	return record{
 		Schema: schema, Sequence: m.sequence, Epoch: epoch, Now: m.now, Number: m.number, Reports: m.reports,
-		Failed: m.failed, Versions: m.versions, Config: m.config, Monitor: m.policy.Monitor.Snapshot(m.monitor),
+		Failed: m.failed, Versions: m.versions, Config: m.config, Monitor: monitor.Rules, Episode: monitor.Episode,
 		Memory: m.memory,
 	}
 }
@@ -127,7 +129,7 @@ func restore(id string, policy *Policy, body []byte, epoch uint32) (*model, erro
 	}
 	m.number, m.reports, m.failed = r.Number, r.Reports, r.Failed
 	m.versions, m.config, m.memory = r.Versions, r.Config, r.Memory
-	m.monitor = policy.Monitor.Restore(r.Monitor)
+	m.monitor = policy.Monitor.Restore(observer.Stored{Rules: r.Monitor, Episode: r.Episode})
 	return m, nil
 }
 

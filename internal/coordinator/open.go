@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
@@ -80,11 +81,38 @@ func (p *partition) adopt(ctx context.Context, created time.Time) error {
 	return nil
 }
 
-// findDue learns which studies run and when time alone will change each.
+// findDue learns which studies run and when time alone will change each model.
 func (p *partition) findDue(ctx context.Context) error {
 	if p.fence == 0 {
 		return nil
 	}
+	return errors.Join(p.findStudies(ctx), p.findSilent(ctx))
+}
+
+// findSilent learns when models turn stale.
+func (p *partition) findSilent(ctx context.Context) error {
+	if !slices.ContainsFunc(p.config.Policies, func(o Policy) bool { return o.Monitor.WatchesSilence() }) {
+		return nil
+	}
+	entries, err := p.bus.Scan(ctx, p.number, p.fence, "model."+p.label+".*")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		key, ok := wire.ParseKey(e.Key)
+		var r record
+		if !ok || p.frozen[key.Model] || wire.UnmarshalState(e.Value, &r) != nil {
+			continue
+		}
+		due := p.config.policy(key.Model).Monitor.DueAfter(r.Episode)
+		if due = sooner(due, p.due[key.Model]); !due.IsZero() {
+			p.due[key.Model] = due
+		}
+	}
+	return nil
+}
+
+func (p *partition) findStudies(ctx context.Context) error {
 	entries, err := p.bus.Scan(ctx, p.number, p.fence, "study."+p.label+".*")
 	if err != nil {
 		return err

@@ -337,6 +337,7 @@ func (p *partition) outside(ctx context.Context, id string, now time.Time, chang
 		return err
 	}
 	s := p.step(id, 0, now, "")
+	s.unsearched = p.unsearched[0] // of all ticks alike
 	before := m.writes()
 	refused := guard(func() error { change(s, m); return nil })
 	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {

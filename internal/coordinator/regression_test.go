@@ -174,7 +174,7 @@ func TestOutgrownState(t *testing.T) {
 		b.srv = bustest.Server(t, func(o *server.Options) { o.MaxPayload = 64 << 10 })
 		b.nc, b.js = bustest.Client(t, b.srv.ClientURL())
 	})
-	b.config.Policies[0].Monitor = must(observer.New(must(observer.ParseSpecs([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 10_000, "threshold": 9}}))))
+	b.config.Policies[0].Monitor = must(observer.Parse([]any{map[string]any{"metric": "loss", "detector": "rolling_mean", "window": 10_000, "threshold": 9}}))
 	configs, dead := b.subscribe("retune.config.>"), b.subscribe("retune.dead.>")
 	b.worker()
 	for range 9000 {

@@ -64,6 +64,10 @@ func (s *step) tick(m *model) {
 		m.study.Caused(s.as(""))
 		s.publish(m, m.study.Tick(s.now), "")
 	}
+	if f, told := m.policy.Monitor.Tick(m.monitor, s.now); told {
+		s.changed = true
+		s.retrain(m, f, s.now, m.newestVersion(), "")
+	}
 }
 
 // publish turns what a study asks for into outputs.
@@ -170,10 +174,19 @@ func encodedSize(t study.Trial) int {
 
 // due is when time alone changes the model next; zero: never.
 func (m *model) due() time.Time {
-	if m.study == nil {
-		return time.Time{}
+	due := m.policy.Monitor.Due(m.monitor)
+	if m.study != nil {
+		due = sooner(due, m.study.Due())
 	}
-	return m.study.Due()
+	return due
+}
+
+// sooner is the earlier of two times that may be zero, which is never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // wakes is when whoever reads the model from the bucket has to look at it: a

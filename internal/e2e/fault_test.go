@@ -31,6 +31,16 @@ replicas: %d
 encoding: json
 limits: {input_bytes: 256MiB, bucket_bytes: 256MiB}
 models:
+  - match: "mon-[0-6]" # their episodes last for some reports, of which all but the first and one more are silent
+    monitor:
+      rules:
+        - {metric: loss, detector: auto, false_alarms: 1 per 10000}
+        - {metric: loss, detector: cusum, confirm: 2 of 3, for: 1s, recover: 2}
+        - {metric: loss, detector: page_hinkley, threshold: 5, severity: critical}
+      when: 2 of 3
+      repeat: 3s
+      cool_down: 10s
+      stale_after: 1h
   - match: "mon-*"
     monitor:
       - {metric: loss, detector: rolling_mean, window: 4, threshold: 0.05}

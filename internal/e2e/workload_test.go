@@ -100,7 +100,9 @@ func (w *workload) live(model string, r *rand.Rand, n int, tuned bool) {
 	if tuned {
 		config = fmt.Sprintf(`,"config":{"lr":%g,"depth":%d}`, 0.01+r.Float64(), 1+r.IntN(9))
 	}
-	if w.publish("retune.metrics."+model, fmt.Sprintf("%s-%d", model, n), fmt.Sprintf(`{"metrics":{"loss":%g},"run_id":"r%d"%s}`, loss, n, config)) {
+	// A time of their own, so that what is counted in time is the same when the inputs are played again.
+	at := time.Unix(1_700_000_000+int64(n), 0).UTC()
+	if w.publish("retune.metrics."+model, fmt.Sprintf("%s-%d", model, n), fmt.Sprintf(`{"metrics":{"loss":%g},"run_id":"r%d","time":%q%s}`, loss, n, at.Format(time.RFC3339), config)) {
 		w.mu.Lock()
 		w.published[model]++
 		w.mu.Unlock()

@@ -31,7 +31,7 @@ type fataler interface {
 
 func monitorOf(t fataler, specs ...Spec) *Monitor {
 	t.Helper()
-	m, err := New(specs)
+	m, err := New(Policy{Rules: specs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,14 @@ func monitorOf(t fataler, specs ...Spec) *Monitor {
 }
 
 func feed(m *Monitor, st *State, value float64) []Finding {
-	return m.Observe(st, []Metric{{"loss", value}})
+	return observe(m, st, Metric{"loss", value})
+}
+
+func observe(m *Monitor, st *State, metrics ...Metric) []Finding {
+	if f, told := m.Observe(st, Report{Metrics: metrics}); told {
+		return []Finding{f}
+	}
+	return nil
 }
 
 // positions are those of the values with a finding.

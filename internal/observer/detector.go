@@ -13,10 +13,14 @@ type detector interface {
 	fits(memory []float64) bool
 }
 
-// verdict is what a detector thinks of a value.
+// verdict is what a detector thinks of a value. What a detector has no notion of stays 0, or NaN for limit.
 type verdict struct {
-	degraded  bool    // the condition holds now; the monitor finds the edges
-	reference float64 // what the value was compared with: finite and not 0 when degraded
+	degraded   bool    // the condition holds now; the monitor finds the edges
+	reference  float64 // what the value was compared with: finite when degraded
+	deviations float64 // how far the level that was judged is from reference, in standard deviations; positive is worse
+	limit      float64 // the value at which a report is or would be too bad; NaN when there is none
+	statistic  float64 // what is compared with a threshold, as a share of it: 1 and more is degraded
+	reports    int     // how many of the latest reports, this one included, the change seems to have lasted; 0: let the monitor count
 }
 
 // kind is how a detector is made and spoken of.
@@ -29,5 +33,17 @@ type kind struct {
 
 // kinds are the detectors by their name in worker.yaml. What stands here, the conformance suite tests.
 var kinds = map[string]kind{
+	"auto":         {against: "healthy median", build: newAuto},
+	"threshold":    {against: "limit", build: newThreshold},
+	"best":         {against: "best window mean", build: newBest},
+	"shewhart":     {against: "mean of the first reports", build: newShewhart},
+	"cusum":        {against: "mean of the first reports", build: newCusum},
+	"ewma":         {against: "mean of the first reports", build: newEwma},
+	"page_hinkley": {against: "level before", build: newPageHinkley},
+	"adwin":        {against: "level before", build: newAdwin},
+	"kswin":        {against: "level before", build: newKswin},
+	"ddm":          {against: "error rate before", build: newDdm},
+	"hddm_a":       {against: "level before", build: newHddmA},
+	"hddm_w":       {against: "level before", build: newHddmW},
 	"rolling_mean": {against: "rolling mean", build: newRollingMean},
 }

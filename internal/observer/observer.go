@@ -1,9 +1,10 @@
-// Package observer decides, from the metrics a model reports, when the model has degraded.
+// Package observer decides, from the metrics a model reports, when the model should be retrained.
 package observer
 
 import (
 	"fmt"
 	"math"
+	"time"
 )
 
 // Metric is one named number of a report. Names are unique within a report; the value may be NaN or infinite.
@@ -12,75 +13,99 @@ type Metric struct {
 	Value float64
 }
 
+// Report is what a model tells of itself at one time.
+type Report struct {
+	Metrics []Metric
+	Time    time.Time // when it was measured; zero: when it was stored
+	Stored  time.Time // when it reached the worker, which tells a late report and a clock that is ahead; zero: Time
+}
+
 // Severity says how bad a finding is. The empty Severity means healthy.
 type Severity string
 
 const (
-	// Warning is a metric that a detector judges worse than its reference.
+	// Warning is a metric that a detector judges worse than its reference, unless its rule says otherwise.
 	Warning Severity = "warning"
-	// Critical is a metric that is NaN or infinite: the model has broken down.
+	// Critical is a metric that is NaN or infinite, or one that its rule calls so.
 	Critical Severity = "critical"
 )
 
-// Finding is the beginning of an episode: a metric was healthy and now is not.
+// worse tells whether s is a worse severity than other.
+func (s Severity) worse(other Severity) bool {
+	return s != other && (s == Critical || other == "")
+}
+
+// Trigger says what kind of finding it is.
+type Trigger string
+
+const (
+	// Degraded is a model whose metrics got worse.
+	Degraded Trigger = "degraded"
+	// Stale is a model that reports no more.
+	Stale Trigger = "stale"
+)
+
+// Finding says that a model should be retrained, and why.
 type Finding struct {
-	Metric    string
-	Detector  string   // its name in worker.yaml
-	Severity  Severity // Warning or Critical
-	Reason    string   // one sentence: `Loss degraded 12.34% vs. rolling mean`
-	Value     float64  // as reported; NaN or infinite exactly when Severity is Critical
-	Reference float64  // what Value was judged against; NaN when Severity is Critical
+	Trigger    Trigger
+	Severity   Severity
+	Metric     string    // empty when stale
+	Detector   string    // its name in worker.yaml; empty when stale
+	Reason     string    // a sentence: `Loss degraded 12.34% vs. rolling mean`
+	Value      float64   // as reported, NaN and infinite included; when stale, the seconds of silence
+	Reference  float64   // what Value was judged against; NaN when Value is not finite
+	Deviations float64   // how many standard deviations the level is worse than the reference; 0: the detector knows none
+	Reports    int       // how many of the latest reports with the metric, this one included, the change lasts
+	Since      time.Time // of the first of them; when stale, of the last report
 }
 
-// Monitor is a compiled list of specs. It is immutable, and shared by all models with that list.
+// Monitor is a compiled Policy. It is immutable, and shared by all models with that policy.
 type Monitor struct {
-	watches []watch
+	rules  []rule
+	need   int // rules that must hold
+	policy Policy
 }
 
-// maxSpecs bounds the findings of one report.
-const maxSpecs = 50
-
-// maxRemembered bounds the values that a state holds: 180 KB stored.
-const maxRemembered = 20_000
-
-// watch is one compiled spec.
-type watch struct {
-	metric   string
-	name     string // of the detector
-	against  string // what the detector compares with, for the reason
-	detector detector
-	hash     string
-}
+const (
+	maxRules      = 50     // of one monitor
+	maxRemembered = 20_000 // values that a state holds: 180 KB stored
+)
 
 // State is what a monitor remembers of one model. The zero State is a fresh one.
 // It belongs to the monitor that observed it first: between monitors it travels by Snapshot and Restore.
 type State struct {
-	cells []cell // one per watch, in their order; empty until the first report
+	cells   []cell // one per rule, in their order; empty until the first report
+	episode episode
 }
 
-type cell struct {
-	memory  []float64
-	episode Severity // the worst that was said in the running episode; empty: none runs
-}
+// New compiles a policy. Errors name the rule by its index: `monitor[1].window: …`.
+func New(p Policy) (*Monitor, error) { return compile(p, "monitor") }
 
-// New compiles specs. Errors name the spec by its index: `monitor[1].window: …`.
-func New(specs []Spec) (*Monitor, error) {
-	if len(specs) > maxSpecs {
-		return nil, fmt.Errorf("monitor: %d entries: give at most %d", len(specs), maxSpecs)
+// compile reports mistakes in rules as standing in a list at path.
+func compile(p Policy, path string) (*Monitor, error) {
+	if len(p.Rules) > maxRules {
+		return nil, fmt.Errorf("%s: %d rules: give at most %d", path, len(p.Rules), maxRules)
 	}
-	m := &Monitor{watches: make([]watch, len(specs))}
-	seen, remembered := make(map[string]int, len(specs)), 0
-	for i, spec := range specs {
-		w, err := compile(fmt.Sprintf("monitor[%d]", i), spec)
+	m := &Monitor{rules: make([]rule, len(p.Rules)), policy: p, need: max(p.Need, 1)}
+	if m.need > max(len(p.Rules), 1) {
+		return nil, fmt.Errorf("%s: %d rules must hold, of %d: lower the number or add rules", path, m.need, len(p.Rules))
+	}
+	hashes, remembered := make(map[string]int, len(p.Rules)), 0
+	for i, spec := range p.Rules {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		r, err := spec.compile(at)
 		if err != nil {
 			return nil, err
 		}
-		if first, twice := seen[w.hash]; twice {
-			return nil, fmt.Errorf("monitor[%d]: says the same as monitor[%d]: remove one of them", i, first)
+		if first := indexSame(m.rules[:i], r); first >= 0 {
+			return nil, fmt.Errorf("%s: says the same as %s[%d]: remove one of them", at, path, first)
 		}
-		seen[w.hash], m.watches[i] = i, w
-		if remembered += cap(w.detector.fresh()); remembered > maxRemembered {
-			return nil, fmt.Errorf("monitor[%d]: with it a model's state holds %d values: at most %d: give smaller windows", i, remembered, maxRemembered)
+		if hashes[r.hash]++; hashes[r.hash] > 1 {
+			r.hash = fmt.Sprintf("%s#%d", r.hash, hashes[r.hash])
+		}
+		m.rules[i] = r
+		if remembered += cap(r.detector.fresh()); remembered > maxRemembered {
+			return nil, fmt.Errorf("%s: with it a model's state holds %d values: at most %d: give smaller windows", at, remembered, maxRemembered)
 		}
 	}
 	return m, nil
@@ -90,40 +115,90 @@ func New(specs []Spec) (*Monitor, error) {
 func (m *Monitor) NewState() *State { return &State{cells: m.fresh()} }
 
 func (m *Monitor) fresh() []cell {
-	cells := make([]cell, len(m.watches))
+	cells := make([]cell, len(m.rules))
 	for i := range cells {
-		cells[i].memory = m.watches[i].detector.fresh()
+		cells[i].memory = m.rules[i].detector.fresh()
 	}
 	return cells
 }
 
-// Observe feeds one report to the detectors and returns the episodes that it begins, in the order of the specs.
-// A metric the report lacks changes nothing. A nil state is judged as a fresh one and forgotten.
-func (m *Monitor) Observe(st *State, metrics []Metric) []Finding {
+// Observe judges one report. There is a finding when an episode begins, when it gets worse, and when it is time to
+// repeat it. A metric that the report lacks changes nothing: what is missing has not recovered. A nil state is judged
+// as a fresh one and forgotten.
+func (m *Monitor) Observe(st *State, r Report) (Finding, bool) {
 	if st == nil {
 		st = new(State)
 	}
 	if len(st.cells) == 0 {
 		st.cells = m.fresh()
 	}
-	var findings []Finding
-	for i := range m.watches {
-		w := &m.watches[i]
-		value, reported := lookup(metrics, w.metric)
-		if !reported {
-			continue
+	now, late := st.episode.arrive(r, m.policy.LateAfter)
+	if late {
+		return Finding{}, false
+	}
+	var lead symptom
+	holding := 0
+	for i := range m.rules {
+		s, reported := m.rules[i].observe(&st.cells[i], r.Metrics, now)
+		if reported && s.severity.worse(lead.severity) {
+			lead, lead.rule = s, &m.rules[i]
 		}
-		if finding, begun := w.observe(&st.cells[i], value); begun {
-			findings = append(findings, finding)
+		if st.cells[i].holds != "" {
+			holding++
 		}
 	}
-	return findings
+	if !st.episode.goesOn(holding >= m.need, now) || !st.episode.speaks(lead.severity, now, &m.policy) {
+		return Finding{}, false
+	}
+	return lead.finding(), true
 }
 
-// Rebase forgets the old version of a model: its values are no baseline for the new one, and its episodes are over.
+// Alive notes a report without metrics to judge: the model is not silent.
+func (m *Monitor) Alive(st *State, stored time.Time) {
+	st.episode.arrived, st.episode.silent = toInstant(stored), false
+}
+
+// Due is when a model turns stale if nothing comes, or its silence is to be repeated; zero: never.
+func (m *Monitor) Due(st *State) time.Time {
+	if m.policy.StaleAfter <= 0 || st == nil || st.episode.arrived == 0 {
+		return time.Time{}
+	}
+	if !st.episode.silent {
+		return st.episode.arrived.time().Add(m.policy.StaleAfter)
+	}
+	if m.policy.Repeat <= 0 {
+		return time.Time{}
+	}
+	return st.episode.told.time().Add(m.policy.Repeat)
+}
+
+// WatchesSilence tells whether models can turn stale.
+func (m *Monitor) WatchesSilence() bool { return m.policy.StaleAfter > 0 }
+
+// DueAfter is Due of a stored model; nil is one that has not reported.
+func (m *Monitor) DueAfter(e *EpisodeSnapshot) time.Time {
+	return m.Due(&State{episode: e.restore()})
+}
+
+// Tick lets time pass for a model that may be silent. now is on the clock that stores reports.
+func (m *Monitor) Tick(st *State, now time.Time) (Finding, bool) {
+	due := m.Due(st)
+	if due.IsZero() || now.Before(due) {
+		return Finding{}, false
+	}
+	e := &st.episode
+	e.silent, e.told = true, toInstant(now)
+	return staleFinding(e.arrived.time(), now, m.policy.StaleAfter), true
+}
+
+// Rebase forgets the old version of a model: its values are no baseline for the new one, and its episode is over.
 func (m *Monitor) Rebase(st *State) {
 	if st != nil {
 		st.cells = m.fresh()
+		st.episode = episode{arrived: st.episode.arrived, silent: st.episode.silent, told: st.episode.told}
+		if !st.episode.silent {
+			st.episode.told = 0
+		}
 	}
 }
 
@@ -134,41 +209,6 @@ func lookup(metrics []Metric, name string) (float64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// observe judges a value and speaks at the rising edge of an episode, and once more when a warning turns critical.
-// A critical episode stays critical until a healthy value, so that a metric flickering between NaN and bad is told once.
-func (w *watch) observe(c *cell, value float64) (Finding, bool) {
-	severity, reference := w.judge(c, value)
-	if severity == "" {
-		c.episode = ""
-		return Finding{}, false
-	}
-	if c.episode == Critical || c.episode == severity {
-		return Finding{}, false
-	}
-	c.episode = severity
-	return Finding{
-		Metric:    w.metric,
-		Detector:  w.name,
-		Severity:  severity,
-		Reason:    w.reason(value, reference),
-		Value:     value,
-		Reference: reference,
-	}, true
-}
-
-// judge shows finite values alone to the detector: a NaN in its memory would silence it for good.
-func (w *watch) judge(c *cell, value float64) (severity Severity, reference float64) {
-	if !finite(value) {
-		return Critical, math.NaN()
-	}
-	var v verdict
-	c.memory, v = w.detector.update(c.memory, value)
-	if v.degraded {
-		severity = Warning
-	}
-	return severity, v.reference
 }
 
 func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat64 }

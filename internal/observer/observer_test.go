@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"reflect"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestFindingSaysWhy(t *testing.T) {
@@ -33,33 +35,44 @@ func TestFindingSaysWhy(t *testing.T) {
 		st := m.NewState()
 		var got []Finding
 		for _, value := range []float64{c.reference, c.reference, c.value} {
-			got = m.Observe(st, []Metric{{c.metric, value}})
+			got = observe(m, st, Metric{c.metric, value})
 		}
 		reference := c.reference
 		if c.severity == Critical {
 			reference = math.NaN()
 		}
-		want := []Finding{{c.metric, "rolling_mean", c.severity, c.want, c.value, reference}}
+		want := []Finding{{
+			Trigger: Degraded, Severity: c.severity, Metric: c.metric, Detector: "rolling_mean", Reason: c.want, Value: c.value,
+			Reference: reference, Reports: 1, Since: time.Time{}.UTC(),
+		}}
 		if !alike(got, want) {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}
 	}
 }
 
-func TestFindingsComeInTheOrderOfTheSpecs(t *testing.T) {
+// TestOneFindingAReport has the worst severity first, then the order of the rules.
+func TestOneFindingAReport(t *testing.T) {
 	t.Parallel()
 	m := monitorOf(t,
 		Spec{Metric: "f1", Detector: "rolling_mean", Goal: Maximize},
-		Spec{Metric: "loss", Detector: "rolling_mean"},
-		Spec{Metric: "absent", Detector: "rolling_mean"},
-		Spec{Metric: "loss", Detector: "rolling_mean", Options: map[string]any{"window": 2}})
-	got := m.Observe(m.NewState(), []Metric{{"loss", math.NaN()}, {"unwatched", math.NaN()}, {"f1", math.Inf(1)}})
-	var metrics []string
-	for _, f := range got {
-		metrics = append(metrics, f.Metric)
-	}
-	if want := []string{"f1", "loss", "loss"}; !reflect.DeepEqual(metrics, want) {
-		t.Errorf("findings of %v, want %v", metrics, want)
+		Spec{Metric: "loss", Detector: "rolling_mean", Options: map[string]any{"window": 2}},
+		Spec{Metric: "error", Detector: "rolling_mean", Severity: Critical, Options: map[string]any{"window": 2}},
+		Spec{Metric: "mae", Detector: "rolling_mean", Options: map[string]any{"window": 2}})
+	for _, c := range []struct{ name, want string }{
+		{"loss", "loss"}, {"error", "error"}, {"mae", "mae"}, {"loss mae", "loss"}, {"loss error mae", "error"},
+	} {
+		st := m.NewState()
+		for range 2 {
+			observe(m, st, Metric{"loss", 1}, Metric{"error", 1}, Metric{"mae", 1})
+		}
+		var report []Metric
+		for _, name := range strings.Fields(c.name) {
+			report = append(report, Metric{name, 2})
+		}
+		if got := observe(m, st, report...); len(got) != 1 || got[0].Metric != c.want {
+			t.Errorf("%s: %+v, want one of %s", c.name, got, c.want)
+		}
 	}
 }
 
@@ -68,11 +81,11 @@ func TestMissingMetricChangesNothing(t *testing.T) {
 	m := monitorOf(t, rollingSpec(Minimize, map[string]any{"window": 2}))
 	st := m.NewState()
 	positions(m, st, []float64{1, 1, 2})
-	before := fmt.Sprint(m.Snapshot(st))
-	if got := m.Observe(st, []Metric{{"accuracy", math.NaN()}}); got != nil {
+	before := fmt.Sprint(st.cells, st.episode)
+	if got := observe(m, st, Metric{"accuracy", math.NaN()}); got != nil {
 		t.Errorf("a report without the metric is told as %+v", got)
 	}
-	if after := fmt.Sprint(m.Snapshot(st)); after != before {
+	if after := fmt.Sprint(st.cells, st.episode); after != before {
 		t.Errorf("a report without the metric changed %s to %s", before, after)
 	}
 	if got := feed(m, st, 3); got != nil {
@@ -91,8 +104,10 @@ func TestZeroAndNilStatesAreFresh(t *testing.T) {
 		t.Errorf("a nil state finds %+v", got)
 	}
 	m.Rebase(nil)
-	if got := append(m.Snapshot(nil), m.Snapshot(&State{})...); got != nil {
-		t.Errorf("nothing remembered, yet stored: %+v", got)
+	for _, st := range []*State{nil, {}, m.NewState()} {
+		if got := m.Snapshot(st); got.Rules != nil || got.Episode != nil {
+			t.Errorf("nothing remembered, yet stored: %+v", got)
+		}
 	}
 }
 
@@ -112,39 +127,53 @@ func TestSnapshotIsReadable(t *testing.T) {
 	m := monitorOf(t, rollingSpec(Minimize, map[string]any{"window": 3}), Spec{Metric: "f1", Detector: "rolling_mean"})
 	st := m.NewState()
 	positions(m, st, []float64{1, 2, 0.5, 0.25, 7})
-	got, err := json.Marshal(m.Snapshot(st))
+	got, err := json.Marshal(m.Snapshot(st).Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The hash is stored by running workers: a change of it makes every model start afresh.
-	want := `[{"hash":"loss/rolling_mean/99c010910e0eaa8b","episode":"warning","values":[0.5,0.25,7]}]`
+	want := `[{"hash":"loss/rolling_mean/99c010910e0eaa8b","episode":"warning","values":[0.5,0.25,7],"recent":1,"since":"0001-01-01T00:00:00Z","reports":1,"held":"0001-01-01T00:00:00Z"}]`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
-// TestUnchangedSpecsKeepTheirMemory moves a state to a monitor with a spec added, one changed, and the order reversed.
-func TestUnchangedSpecsKeepTheirMemory(t *testing.T) {
+// TestUnchangedRulesKeepTheirMemory moves a state to a monitor with a rule added, one changed, and the order reversed.
+func TestUnchangedRulesKeepTheirMemory(t *testing.T) {
 	t.Parallel()
 	loss := rollingSpec(Minimize, map[string]any{"window": 2})
 	f1 := Spec{Metric: "f1", Detector: "rolling_mean", Goal: Maximize}
 	old := monitorOf(t, loss, f1)
 	st := old.NewState()
-	old.Observe(st, []Metric{{"loss", 1}, {"f1", 0.5}})
-	old.Observe(st, []Metric{{"loss", 2}, {"f1", math.NaN()}})
+	observe(old, st, Metric{"loss", 1}, Metric{"f1", 0.5})
+	observe(old, st, Metric{"loss", 2}, Metric{"f1", math.NaN()})
 
 	written := f1
 	written.Options = map[string]any{"window": 20.0, "threshold": 0.05, "include_current": false}
+	written.For, written.Recover = time.Hour, 3 // when a rule holds is no matter of its memory
 	changed := rollingSpec(Minimize, map[string]any{"window": 3})
-	got := monitorOf(t, Spec{Metric: "new", Detector: "rolling_mean"}, written, changed, loss)
-	cells := got.Restore(old.Snapshot(st)).cells
-	want := []cell{{memory: []float64{}}, {memory: []float64{0.5}, episode: Critical}, {memory: []float64{}}, {memory: []float64{1, 2}, episode: Warning}}
-	want[3].episode = "" // the window was not full: never judged
-	if !reflect.DeepEqual(cells, want) {
-		t.Errorf("got  %+v\nwant %+v", cells, want)
+	m := monitorOf(t, Spec{Metric: "new", Detector: "rolling_mean"}, written, changed, loss)
+	got := m.Restore(old.Snapshot(st))
+	for i, want := range [][]float64{{}, {0.5}, {}, {1, 2}} {
+		if !slices.Equal(got.cells[i].memory, want) {
+			t.Errorf("rule %d remembers %v, want %v", i, got.cells[i].memory, want)
+		}
 	}
-	if flipped := monitorOf(t, Spec{Metric: "f1", Detector: "rolling_mean"}); flipped.Snapshot(flipped.Restore(old.Snapshot(st))) != nil {
+	if got.cells[1].holds != Critical || got.episode != st.episode {
+		t.Errorf("the episode is lost: %+v, %+v", got.cells[1], got.episode)
+	}
+	if flipped := monitorOf(t, Spec{Metric: "f1", Detector: "rolling_mean"}); flipped.Snapshot(flipped.Restore(old.Snapshot(st))).Rules != nil {
 		t.Error("memory survived a change of goal")
+	}
+}
+
+// TestEpisodesStoredPerRule reads what was stored before episodes were of models.
+func TestEpisodesStoredPerRule(t *testing.T) {
+	t.Parallel()
+	m := monitorOf(t, rollingSpec(Minimize, map[string]any{"window": 2}))
+	st := m.Restore(Stored{Rules: []Snapshot{{Hash: m.rules[0].hash, Holds: Warning, Values: []float64{1, 2}}}})
+	if got := positions(m, st, []float64{9, 1, 1, 9}); !slices.Equal(got, []int{3}) {
+		t.Errorf("told at %v, want at 3: the first belongs to the episode that runs", got)
 	}
 }
 

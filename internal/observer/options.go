@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -44,6 +45,52 @@ func (o *options) number(name string, standard, low float64) float64 {
 		return standard
 	}
 	return settle(o, name, x, standard)
+}
+
+// between reads a number in low … high.
+func (o *options) between(name string, standard, low, high float64) float64 {
+	value, ok := o.lookup(name)
+	if !ok {
+		return standard
+	}
+	x, ok := number(value)
+	if !ok || !(x >= low && x <= high) {
+		o.fail(name, value, fmt.Sprintf("a number from %v to %v", low, high), standard)
+		return standard
+	}
+	return settle(o, name, x, standard)
+}
+
+// onePer reads a rate, as "1 per N" or N in low … high, and returns N.
+func (o *options) onePer(name string, standard, low, high float64) float64 {
+	value, ok := o.lookup(name)
+	if !ok {
+		return standard
+	}
+	x, ok := number(value)
+	if text, written := value.(string); written {
+		count, found := strings.CutPrefix(strings.Join(strings.Fields(text), " "), "1 per ")
+		parsed, err := strconv.ParseFloat(count, 64)
+		x, ok = parsed, found && err == nil
+	}
+	if !ok || !(x >= low && x <= high) {
+		o.fail(name, value, fmt.Sprintf(`"1 per N" with N from %.0f to %.0f`, low, high), fmt.Sprintf("1 per %.0f", standard))
+		return standard
+	}
+	return settle(o, name, x, standard)
+}
+
+// required reads a finite number that has no default.
+func (o *options) required(name string) float64 {
+	value, _ := o.lookup(name)
+	x, ok := number(value)
+	if !ok || !finite(x) {
+		if o.err == nil {
+			o.err = mistake(o.path+"."+name, value, "a finite number", "give one")
+		}
+		return 0
+	}
+	return settle(o, name, x, math.NaN())
 }
 
 // flag reads true or false.

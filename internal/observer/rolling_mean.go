@@ -39,7 +39,7 @@ func (d *rollingMean) update(memory []float64, value float64) ([]float64, verdic
 		memory = d.push(memory, value)
 		return memory, d.judge(value, mean(memory))
 	}
-	var v verdict
+	v := verdict{limit: math.NaN()}
 	if len(memory) == d.window {
 		v = d.judge(value, mean(memory))
 	}
@@ -56,11 +56,12 @@ func (d *rollingMean) push(memory []float64, value float64) []float64 {
 
 // judge compares halves, as the difference of two finite numbers may overflow. A share of a mean of 0 says nothing.
 func (d *rollingMean) judge(value, mean float64) verdict {
-	worse := value/2 - mean/2
-	if d.goal == Maximize {
-		worse = -worse
+	worse, margin := d.goal.worse(value, mean), d.threshold*(math.Abs(mean)/2)
+	v := verdict{reference: mean, limit: mean + d.goal.sign()*2*margin, degraded: mean != 0 && worse > margin}
+	if mean == 0 || !finite(v.limit) {
+		v.limit = math.NaN()
 	}
-	return verdict{degraded: mean != 0 && worse > d.threshold*(math.Abs(mean)/2), reference: mean}
+	return v
 }
 
 // mean adds all values anew: a running sum would keep the rounding error of a 1e308 long after it left the window.

@@ -96,7 +96,7 @@ func TestRollingMeanAgreesWithItsDefinition(t *testing.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-3, 3), 0, 40).Draw(t, "values")
 		d := monitorOf(t, rollingSpec(Minimize, map[string]any{
 			"window": window, "threshold": threshold, "include_current": include,
-		})).watches[0].detector
+		})).rules[0].detector
 		memory := d.fresh()
 		for i, value := range values {
 			end := i
@@ -127,7 +127,7 @@ func BenchmarkObserve(b *testing.B) {
 			for b.Loop() {
 				i++
 				metrics[2].Value = 1 + 0.01*float64(i%3)
-				m.Observe(st, metrics)
+				m.Observe(st, Report{Metrics: metrics})
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Goal says which values of a metric are better.
@@ -26,89 +27,108 @@ func (g Goal) String() string {
 	return "minimize"
 }
 
-// Spec says which detector watches which metric.
+// sign is 1 where larger values are worse, else −1.
+func (g Goal) sign() float64 {
+	if g == Maximize {
+		return -1
+	}
+	return 1
+}
+
+// worse is half of how much worse value is than reference: the whole may overflow.
+func (g Goal) worse(value, reference float64) float64 {
+	return g.sign() * (value/2 - reference/2)
+}
+
+// Policy is what a monitor does: the rules, how many of them make an episode, and when it speaks of one.
+type Policy struct {
+	Rules []Spec
+	// Need is how many rules must hold at once, from 1 (the default) to all. One episode runs at a time.
+	Need int
+	// CoolDown is how long after an event a new episode is not told; if it still runs then, it is. Default: 0.
+	CoolDown time.Duration
+	// Repeat is after how long an episode or a silence that goes on is told again; 0: never.
+	Repeat time.Duration
+	// StaleAfter is the silence after which a model that has reported is stale; 0: never.
+	StaleAfter time.Duration
+	// LateAfter is how much older than the newest a report may be and still be judged.
+	LateAfter time.Duration
+}
+
+// DefaultLateAfter lets several servers of one model disagree on the time a little.
+const DefaultLateAfter = time.Minute
+
+// Spec is a rule: which detector watches which metric, and when its judgement holds.
 type Spec struct {
-	Metric   string
-	Detector string // a registered name: rolling_mean
-	Goal     Goal
+	Metric   string         // empty: the main metric, the first that a model reports whose name tells which values are better
+	Detector string         // a registered name, such as auto
+	Goal     Goal           // not used for the main metric
 	Options  map[string]any // of the detector; what is absent or nil has its default
+
+	Severity Severity      // of what the rule finds; default: Warning
+	For      time.Duration // how long the metric must be degraded, by the times of the reports; default: 0
+	Confirm  Confirm       // how many of the latest reports must be degraded; default: 1 of 1
+	Recover  int           // how many reports in a row must be healthy to end it; default: 1
 }
 
-// ParseSpecs reads the list `monitor` of worker.yaml: mappings with metric, detector, goal and the detector's options.
-// It checks all that New does. Errors name the place, the value and the remedy:
-// `monitor[0].window: 0 is not an integer from 2 to 10000: …`.
-func ParseSpecs(tree []any) ([]Spec, error) {
-	specs := make([]Spec, len(tree))
-	for i, node := range tree {
-		spec, err := parseSpec(fmt.Sprintf("monitor[%d]", i), node)
-		if err != nil {
-			return nil, err
-		}
-		specs[i] = spec
+// Confirm is Reports of the latest Of, at most 64.
+type Confirm struct{ Reports, Of int }
+
+func (s Spec) withDefaults() Spec {
+	if s.Severity == "" {
+		s.Severity = Warning
 	}
-	if _, err := New(specs); err != nil {
-		return nil, err
+	if s.Confirm == (Confirm{}) {
+		s.Confirm = Confirm{1, 1}
 	}
-	return specs, nil
+	s.Recover = max(s.Recover, 1)
+	return s
 }
 
-func parseSpec(path string, node any) (spec Spec, err error) {
-	tree, ok := node.(map[string]any)
+// compile builds the rule that stands at path.
+func (s Spec) compile(path string) (rule, error) {
+	s = s.withDefaults()
+	kind, ok := kinds[s.Detector]
 	if !ok {
-		return Spec{}, mistake(path, node, "a mapping", "give {metric: loss, detector: rolling_mean}")
+		return rule{}, unknownDetector(path, s.Detector)
 	}
-	spec.Options = maps.Clone(tree)
-	maps.DeleteFunc(spec.Options, func(name string, _ any) bool {
-		return name == "metric" || name == "detector" || name == "goal"
-	})
-	if spec.Metric, ok = tree["metric"].(string); !ok {
-		return Spec{}, mistake(path+".metric", tree["metric"], "a metric's name", "name one that the model reports, as in metric: loss")
+	if s.Confirm.Reports < 1 || s.Confirm.Reports > s.Confirm.Of || s.Confirm.Of > 64 {
+		return rule{}, confirmMistake(path, fmt.Sprintf("%d of %d", s.Confirm.Reports, s.Confirm.Of))
 	}
-	if spec.Detector, ok = tree["detector"].(string); !ok {
-		return Spec{}, unknownDetector(path, tree["detector"])
-	}
-	spec.Goal, err = parseGoal(path+".goal", tree["goal"])
-	return spec, err
-}
-
-func parseGoal(path string, value any) (Goal, error) {
-	switch value {
-	case nil, "minimize":
-		return Minimize, nil
-	case "maximize":
-		return Maximize, nil
-	}
-	return Minimize, mistake(path, value, "a goal", "give minimize or maximize")
-}
-
-func unknownDetector(path string, value any) error {
-	known := strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")
-	return mistake(path+".detector", value, "a known detector", "give one of "+known)
-}
-
-// compile builds the detector of one spec, which stands at path.
-func compile(path string, spec Spec) (watch, error) {
-	if spec.Metric == "" {
-		return watch{}, mistake(path+".metric", "", "a metric's name", "name one that the model reports, as in metric: loss")
-	}
-	kind, ok := kinds[spec.Detector]
-	if !ok {
-		return watch{}, unknownDetector(path, spec.Detector)
-	}
-	given := &options{path: path, values: spec.Options}
-	w := watch{metric: spec.Metric, name: spec.Detector, against: kind.against, detector: kind.build(given, spec.Goal)}
+	given := &options{path: path, values: s.Options}
+	r := rule{spec: s, against: kind.against, window: ^uint64(0) >> (64 - s.Confirm.Of), detector: kind.build(given, s.Goal)}
 	if err := given.finish(); err != nil {
-		return watch{}, err
+		return rule{}, err
 	}
-	w.hash = spec.hash(given.changed)
-	return w, nil
+	r.hash = s.hash(given.changed)
+	if s.Metric == "" {
+		r.detector = kind.build(&options{values: s.Options}, Minimize)
+		r.mirrored = kind.build(&options{values: s.Options}, Maximize)
+	}
+	return r, nil
 }
 
-// hash identifies a spec in storage: readable as to what is watched, short as to how.
+// indexSame finds a rule that says the same as r.
+func indexSame(rules []rule, r rule) int {
+	return slices.IndexFunc(rules, func(other rule) bool {
+		hash, _, _ := strings.Cut(other.hash, "#")
+		return hash == r.hash && other.spec.Severity == r.spec.Severity && other.spec.For == r.spec.For &&
+			other.spec.Confirm == r.spec.Confirm && other.spec.Recover == r.spec.Recover
+	})
+}
+
+// hash identifies a rule in storage: readable as to what is watched, short as to how.
 // Options count where they differ from their default. So writing a default out, or a release that adds an option,
-// costs no model its memory.
+// costs no model its memory; nor does a change of when the rule holds.
 func (s Spec) hash(changed []string) string {
 	h := fnv.New64a()
 	fmt.Fprint(h, s.Goal, changed)
 	return fmt.Sprintf("%s/%s/%016x", s.Metric, s.Detector, h.Sum64())
 }
+
+func unknownDetector(path string, value any) error {
+	return mistake(path+".detector", value, "a known detector", "give one of "+strings.Join(Detectors(), ", "))
+}
+
+// Detectors are the names of all detectors, in the order of the alphabet.
+func Detectors() []string { return slices.Sorted(maps.Keys(kinds)) }

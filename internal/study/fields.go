@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/visutility/retune/internal/duration"
 	"github.com/visutility/retune/internal/pruner"
 	"github.com/visutility/retune/internal/strategy"
 )
@@ -98,7 +99,7 @@ func (f *fields) duration(field string) time.Duration {
 		return 0
 	}
 	s, _ := f.tree[field].(string)
-	d, err := time.ParseDuration(s)
+	d, err := duration.Parse(s)
 	if err != nil || d <= 0 {
 		f.refuse(field, `give a positive duration such as "90s" or "10m"`)
 	}

@@ -10,7 +10,7 @@ const maxStudy = 512 << 10 // bytes of msgpack
 
 // Command is a decoded study command.
 type Command struct {
-	Op     string         // start, stop, enqueue or forget
+	Op     string         // start, stop, enqueue, baseline or forget
 	Name   string         // of the study, for stop and enqueue
 	Study  map[string]any // for start: the definition, as a tree
 	Config map[string]any // for enqueue
@@ -37,9 +37,9 @@ func DecodeCommand(body []byte, contentType string) (Command, error) {
 		if c.Name, err = studyName(fields["name"]); err == nil {
 			c.Config, err = config(fields["config"])
 		}
-	case "forget":
+	case "baseline", "forget":
 	default:
-		err = &FieldError{"op", showTree(fields["op"]), "is not an operation", "send start, stop, enqueue or forget"}
+		err = &FieldError{"op", showTree(fields["op"]), "is not an operation", "send start, stop, enqueue, baseline or forget"}
 	}
 	return c, err
 }

@@ -15,7 +15,8 @@ func TestDecodeCommand(t *testing.T) {
 		`{"op":"stop","name":"s-1","other":[]}`: {Op: "stop", Name: "s-1"},
 		`{"op":"enqueue","name":"s","config":{"a":1,"b":null,"c":"x"}}`: {Op: "enqueue", Name: "s",
 			Config: map[string]any{"a": int64(1), "c": "x"}},
-		`{"op":"forget"}`: {Op: "forget"},
+		`{"op":"forget"}`:   {Op: "forget"},
+		`{"op":"baseline"}`: {Op: "baseline"},
 	} {
 		text, err := DecodeCommand([]byte(body), "")
 		if err != nil || !reflect.DeepEqual(text, want) {
@@ -32,7 +33,7 @@ func TestDecodeCommand(t *testing.T) {
 func TestDecodeCommandErrors(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		`{}`:                           `op: null is not an operation: send start, stop, enqueue or forget`,
+		`{}`:                           `op: null is not an operation: send start, stop, enqueue, baseline or forget`,
 		`{"op":"go"}`:                  `op: "go" is not an operation`,
 		`[`:                            `body: is not a study command`,
 		`{"op":"start"}`:               `study: null is not a study`,

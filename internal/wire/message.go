@@ -29,22 +29,26 @@ type Stop struct {
 
 // Retrain says that a model should be retrained, and why.
 type Retrain struct {
-	ID        string     `msgpack:"id" json:"id"`
-	ModelID   string     `msgpack:"model_id" json:"model_id"`
-	Trigger   string     `msgpack:"trigger" json:"trigger"` // degraded, improved or stale
-	Reason    string     `msgpack:"reason" json:"reason"`
-	Severity  string     `msgpack:"severity,omitempty" json:"severity,omitempty"` // warning or critical
-	Metric    string     `msgpack:"metric,omitempty" json:"metric,omitempty"`
-	Detector  string     `msgpack:"detector,omitempty" json:"detector,omitempty"`
-	Value     *float64   `msgpack:"value,omitempty" json:"value,omitempty"`
-	Reference *float64   `msgpack:"reference,omitempty" json:"reference,omitempty"`
-	Config    Raw        `msgpack:"config,omitempty" json:"config,omitempty"` // in force
-	BestTrial *BestTrial `msgpack:"best_trial,omitempty" json:"best_trial,omitempty"`
-	Study     string     `msgpack:"study,omitempty" json:"study,omitempty"`
-	Version   string     `msgpack:"version,omitempty" json:"version,omitempty"`
-	RunID     string     `msgpack:"run_id,omitempty" json:"run_id,omitempty"`
-	Time      string     `msgpack:"time" json:"time"`
-	Sequence  uint64     `msgpack:"sequence,omitempty" json:"sequence,omitempty"`
+	ID        string   `msgpack:"id" json:"id"`
+	ModelID   string   `msgpack:"model_id" json:"model_id"`
+	Trigger   string   `msgpack:"trigger" json:"trigger"` // degraded, improved or stale
+	Reason    string   `msgpack:"reason" json:"reason"`
+	Severity  string   `msgpack:"severity,omitempty" json:"severity,omitempty"` // warning or critical
+	Metric    string   `msgpack:"metric,omitempty" json:"metric,omitempty"`
+	Detector  string   `msgpack:"detector,omitempty" json:"detector,omitempty"`
+	Value     *float64 `msgpack:"value,omitempty" json:"value,omitempty"`
+	Reference *float64 `msgpack:"reference,omitempty" json:"reference,omitempty"`
+	// Deviations is how many standard deviations the metric is worse than Reference.
+	Deviations float64    `msgpack:"deviations,omitempty" json:"deviations,omitempty"`
+	Reports    int        `msgpack:"reports,omitempty" json:"reports,omitempty"` // that the change lasts
+	Since      string     `msgpack:"since,omitempty" json:"since,omitempty"`     // when it began
+	Config     Raw        `msgpack:"config,omitempty" json:"config,omitempty"`   // in force
+	BestTrial  *BestTrial `msgpack:"best_trial,omitempty" json:"best_trial,omitempty"`
+	Study      string     `msgpack:"study,omitempty" json:"study,omitempty"`
+	Version    string     `msgpack:"version,omitempty" json:"version,omitempty"`
+	RunID      string     `msgpack:"run_id,omitempty" json:"run_id,omitempty"`
+	Time       string     `msgpack:"time" json:"time"`
+	Sequence   uint64     `msgpack:"sequence,omitempty" json:"sequence,omitempty"`
 }
 
 // Summary is the outcome of a finished study.

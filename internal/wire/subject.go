@@ -76,6 +76,9 @@ func (s Subjects) InputPartition(partition int) string {
 	return s.join("*", strconv.Itoa(partition), "*")
 }
 
+// InputModel filters the stored inputs of one model, "*" being all.
+func (s Subjects) InputModel(model string) string { return s.join("*", "*", model) }
+
 // ParseInput takes a stored input subject, prefix.kind.partition.model, apart; kind is KindMetrics or KindStudy.
 // The model is any token: what a client published may not pass CheckName.
 func (s Subjects) ParseInput(stored string) (kind string, partition int, model string, ok bool) {

@@ -67,7 +67,7 @@ func settle(ctx context.Context, logger zerolog.Logger, sink Sink, delivery Deli
 		logger.Error().Err(failure).Time("stored", event.Stored).Msg("event dropped: the sink has failed on it for a day")
 		err = delivery.Drop()
 	default:
-		after := backoff(event.Attempt, rand.Float64())
+		after := Backoff(event.Attempt, rand.Float64())
 		logger.Warn().Err(failure).Dur("retry_in", after).Msg("event not delivered")
 		err = delivery.Retry(after)
 	}
@@ -87,10 +87,10 @@ func attempt(ctx context.Context, sink Sink, event Event) (err error) {
 	return sink.Deliver(ctx, event)
 }
 
-// backoff is the delay after the n-th attempt: it doubles from 1 … 2 s to 5 … 10 min. jitter in [0, 1) places it within
+// Backoff is the delay after the n-th attempt: it doubles from 1 … 2 s to 5 … 10 min. jitter in [0, 1) places it within
 // the range, so that events that failed together don't come back together ("equal jitter": Brooker, Exponential
 // Backoff And Jitter, AWS Architecture Blog, 2015).
-func backoff(n int, jitter float64) time.Duration {
+func Backoff(n int, jitter float64) time.Duration {
 	ceiling := 2 * shortest
 	for ; n > 1 && ceiling < longest; n-- {
 		ceiling *= 2

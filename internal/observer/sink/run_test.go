@@ -350,13 +350,13 @@ func TestBackoff(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(-1, 1<<40).Draw(t, "attempt")
 		jitter := rapid.Float64Range(0, 0.999).Draw(t, "jitter")
-		d := backoff(n, jitter)
-		if d < time.Second || d > 10*time.Minute || backoff(n+1, jitter) < d {
-			t.Fatalf("after attempt %d: %v, then %v", n, d, backoff(n+1, jitter))
+		d := Backoff(n, jitter)
+		if d < time.Second || d > 10*time.Minute || Backoff(n+1, jitter) < d {
+			t.Fatalf("after attempt %d: %v, then %v", n, d, Backoff(n+1, jitter))
 		}
 	})
 	for n, want := range map[int]time.Duration{0: 1, 1: 1, 2: 2, 3: 4, 9: 256, 10: 300, 1000: 300} {
-		if got := backoff(n, 0); got != want*time.Second {
+		if got := Backoff(n, 0); got != want*time.Second {
 			t.Errorf("after attempt %d at least %v, want %d s", n, got, want)
 		}
 	}
