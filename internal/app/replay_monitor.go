@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/replay"
@@ -87,9 +89,20 @@ func monitorOf(body []byte) (*observer.Monitor, error) {
 	}
 	m, err := observer.Parse(asMonitor(tree))
 	if err != nil {
-		return nil, located(root, err)
+		return nil, &mistake{line: nodeLine(ruleAt(root, err)), err: err}
 	}
 	return m, nil
+}
+
+// ruleAt is where the mistake is that the error names by a path such as monitor[1].window.
+func ruleAt(root ast.Node, err error) ast.Node {
+	path, _, _ := strings.Cut(err.Error(), ": ")
+	index, rest, _ := strings.Cut(strings.TrimPrefix(path, "monitor"), ".")
+	if list, ok := root.(*ast.SequenceNode); ok && len(list.Values) > 0 {
+		i, _ := strconv.Atoi(strings.Trim(index, "[]"))
+		root = list.Values[min(i, len(list.Values)-1)]
+	}
+	return nodeAt(root, rest)
 }
 
 // policyFields tell a policy from a rule.

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/visutility/retune/internal/duration"
 	"github.com/visutility/retune/internal/replay"
 	"github.com/visutility/retune/internal/wire"
 )
@@ -312,7 +313,7 @@ func scoreCells(s *replay.Subject, score *replay.Score) []string {
 func delayText(reports string, after time.Duration) string {
 	text := reports + " reports"
 	if after > 0 {
-		text += ", " + shortDuration(after)
+		text += ", " + duration.String(after.Round(time.Second))
 	}
 	return text
 }

@@ -7,8 +7,9 @@ const (
 	// shifts of 2k: the fast one is there for jumps, the slow one for drifts.
 	autoFastAllowance = 1.0
 	autoSlowAllowance = 0.25
-	// autoSurprise bounds what one report can say, in standard deviations.
-	autoSurprise = 3.0
+	// autoSurprise bounds what one report can say, in standard deviations. With more, false alarms of heavy tails are more
+	// frequent; with less, a jump is found later.
+	autoSurprise = 2.7
 	// autoElevated is the share of the limit from which on nothing is learnt.
 	autoElevated = 0.7
 	// autoUncertainty and autoYouth make up for what a small reference does not know; see innovation and watch.
@@ -101,14 +102,13 @@ func (d *auto) update(memory []float64, value float64) ([]float64, verdict) {
 }
 
 // innovation is the part of a score that the score before does not foretell, in standard deviations: (s − φs′)/√(1−φ²).
-// Of n values, the standard deviation is too small by √(1 − (1+φ)/((1−φ)n)), and φ, with a standard error of
-// √((1−φ²)/n), may be too small as well, which leaves sums to grow by 1 + O(1/√((1−φ²)n)) too much: both shrink it.
+// Two things are made up for. The standard deviation of n values is too small, by √(1 − (1+φ)/((1−φ)n)). And φ, with
+// its standard error of √((1−φ²)/n), may be too small, so that sums grow by 1 + O(1/√((1−φ²)n)) too much.
 func (d *auto) innovation(memory []float64, score float64) float64 {
 	n, phi := memory[autoAdmitted], autoCorrelation(memory)
-	unexplained := 1 - phi*phi
-	e := (score - phi*memory[autoScore]) / math.Sqrt(unexplained)
-	e *= math.Sqrt(1-min(0.75, (1+phi)/((1-phi)*n))) / (1 + autoUncertainty/math.Sqrt(n*unexplained))
-	most := min(autoSurprise, autoFastAllowance+0.95*d.fast) // one report alone does not alarm
+	e := (score - phi*memory[autoScore]) / (math.Sqrt(1-phi*phi) + autoUncertainty/math.Sqrt(n))
+	e *= math.Sqrt(1 - min(0.75, (1+phi)/((1-phi)*n)))
+	most := min(autoSurprise, autoFastAllowance+0.95*d.fast) // no report alarms alone
 	return min(max(e, -most), most)
 }
 

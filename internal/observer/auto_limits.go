@@ -6,11 +6,11 @@ import "math"
 // TestAutoCalibrate made it.
 var autoTable = [][3]float64{
 	{100, 1.117, 3.398},
-	{370, 1.734, 5.582},
-	{1_000, 2.173, 7.233},
-	{10_000, 2.946, 10.329},
-	{100_000, 3.74, 13.6},
-	{1_000_000, 4.55, 16.9},
+	{370, 1.732, 5.576},
+	{1_000, 2.135, 7.109},
+	{10_000, 2.927, 10.261},
+	{100_000, 3.643, 13.160},
+	{1_000_000, 4.266, 15.708},
 }
 
 // autoLimits interpolates the table on a logarithmic scale, on which the limits of a CUSUM are near to a line

@@ -3,7 +3,7 @@ package observer
 import "math"
 
 // baseline is the mean and standard deviation of a model's first reports, after which it is frozen: the reference of
-// a control chart ("phase I", Montgomery, Introduction to Statistical Quality Control, 7th ed. 2013, section 5.3).
+// a control chart ("phase I", Montgomery, Introduction to Statistical Quality Control, 7th ed. 2013, chapter 5).
 // The sums are Welford's (Technometrics 4, 1962, 419–420), which lose nothing on a level far from 0.
 type baseline struct{ n, mean, squares float64 }
 

@@ -4,7 +4,7 @@ import "math"
 
 // best fires while the mean of the last reports is worse than the best such mean so far by more than
 // threshold × |best|. It is early stopping's patience turned round (Prechelt, Early Stopping — But When?, 1998,
-// equation for the generalization loss GL), on smoothed values: no slow decline is missed, as the best is never
+// generalization loss GL), on smoothed values: no slow decline is missed, as the best is never
 // forgotten. Where the best is 0, anything worse fires. River has none.
 //
 // Its memory is the best mean, 0 until the window was full once, followed by the window, the oldest value first.

@@ -6,7 +6,7 @@ import (
 )
 
 // momentary is a change detector as the literature has it: it speaks at the one value at which it finds a change, and
-// starts over. It sees values of which the larger is the worse, and of which extreme ignores the size of the largest.
+// starts over. It sees values as a view makes them: the larger is the worse, and all are within ±extreme.
 type momentary interface {
 	// room is how many numbers its memory takes at most.
 	room() int
@@ -17,7 +17,7 @@ type momentary interface {
 	fits(memory []float64) bool
 }
 
-// change is what a momentary detector thinks of a value. Only detected, warned and statistic are always set.
+// change is what a momentary detector thinks of a value. Of one that is no change only warned and statistic count.
 type change struct {
 	detected      bool
 	warned        bool

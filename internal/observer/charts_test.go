@@ -12,7 +12,7 @@ func standard(more ...float64) []float64 { return append([]float64{30, 0, 29}, m
 
 // TestChartsRunAsLongAsPublished compares average run lengths with the published ones of one-sided charts with a known
 // baseline: 1/P(z > 3 − δ) for Shewhart's; Montgomery 2013, table 9.3 for CUSUM (465 and 10.4 in two-sided use);
-// Lucas & Saccucci 1990, table 3 for EWMA (500 and 10.3 in two-sided use).
+// Lucas & Saccucci 1990 for EWMA (500 and 10.3 in two-sided use).
 func TestChartsRunAsLongAsPublished(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -59,7 +59,7 @@ func (d *cusum) update(memory []float64, value float64) ([]float64, verdict) {
 }
 
 // judge sets next to what follows s. The limit is the value that would carry C to h. While C is above 0, the mean of z
-// since it left 0 estimates the shift: k + C/reports (Montgomery 2013, equation 9.6).
+// since it left 0 estimates the shift: k + C/reports (Montgomery 2013, section 9.1).
 func (d *cusum) judge(b baseline, s cusumSum, x float64, next *cusumSum) verdict {
 	z := b.deviations(x)
 	v := verdict{

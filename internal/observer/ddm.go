@@ -4,7 +4,7 @@ import "math"
 
 // ddm fires when the rate of errors is above the lowest it was by a number of standard deviations: p + s > p_min +
 // 3·s_min, s = √(p(1−p)/n), the minimum being that of p + s (Gama, Medas, Castillo & Rodrigues, Learning with Drift
-// Detection, SBIA 2004, 286–295, section 3). It is made for a metric of single predictions, right or wrong: an error
+// Detection, SBIA 2004, 286–295). It is made for a metric of single predictions, right or wrong: an error
 // is a value on the worse side of 0.5, and its references are rates of those. After a run without any error, the
 // first one fires: s_min is 0.
 //

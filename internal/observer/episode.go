@@ -23,6 +23,7 @@ type episode struct {
 	runs     bool     // as many rules hold as must
 	severity Severity // the worst that was told in the running episode; empty: nothing yet, as in a cool-down
 	told     instant  // when something was told last
+	said     Severity // what it was then
 	newest   instant  // time of the newest report that was judged
 	arrived  instant  // when the last report was stored
 	silent   bool     // that the model is stale was told
@@ -60,15 +61,15 @@ func (e *episode) goesOn(hold bool, now instant) bool {
 	return hold
 }
 
-// speaks decides whether a report that shows a degraded metric is told: at the beginning of an episode, unless the
-// last was told a cool-down ago or less; when it gets worse; and in intervals, if the policy wants that.
+// speaks decides whether a report that shows a degraded metric is told: at the beginning of an episode, unless
+// something as bad was told less than a cool-down ago; when it gets worse; and in intervals, if the policy wants that.
 func (e *episode) speaks(shown Severity, now instant, p *Policy) bool {
 	if shown == "" {
 		return false
 	}
 	passed := func(d time.Duration) bool { return e.told == 0 || now.since(e.told) >= d }
 	switch {
-	case e.severity == "" && !passed(p.CoolDown):
+	case e.severity == "" && !passed(p.CoolDown) && !shown.worse(e.said):
 		return false
 	case e.severity == "", shown.worse(e.severity):
 	case p.Repeat > 0 && passed(p.Repeat):
@@ -78,6 +79,6 @@ func (e *episode) speaks(shown Severity, now instant, p *Policy) bool {
 	if shown.worse(e.severity) {
 		e.severity = shown
 	}
-	e.told = now
+	e.told, e.said = now, shown
 	return true
 }

@@ -5,7 +5,7 @@ import "math"
 // hddmA fires when the mean of all values is above the mean of those up to the cut by more than Hoeffding's bound
 // allows, the cut being where mean + bound was lowest: z̄ − x̄ ≥ √(m/2·ln(2/α)), m = (n_z−n_x)/(n_x·n_z)
 // (Frías-Blanco et al., Online and Non-Parametric Drift Detection Methods Based on Hoeffding's Bounds, IEEE TKDE 27,
-// 2015, 810–823, section 3.1 and corollary 3, the A-test). It assumes no distribution but values of 0 … 1: others count
+// 2015, 810–823, the A-test). It assumes no distribution but values of 0 … 1: others count
 // as the nearer of the two. With goal maximize it sees 1 − value.
 //
 // It computes what River's HDDMA does.

@@ -4,7 +4,7 @@ import "math"
 
 // hddmW fires when the exponentially weighted mean of the values since the cut is above that of those up to it by
 // more than McDiarmid's bound allows, the cut being where mean + bound was lowest: ŷ − x̂ > √((v_x+v_y)·ln(1/α)/2),
-// v = λ² + (1−λ)²v (Frías-Blanco et al., IEEE TKDE 27, 2015, 810–823, section 3.2 and corollary 5, the W-test). It sees
+// v = λ² + (1−λ)²v (Frías-Blanco et al., IEEE TKDE 27, 2015, 810–823, the W-test). It sees
 // slow changes better than hddm_a. It assumes values of 0 … 1: others count as the nearer of the two. With goal
 // maximize it sees 1 − value.
 //

@@ -195,9 +195,10 @@ func (m *Monitor) Tick(st *State, now time.Time) (Finding, bool) {
 func (m *Monitor) Rebase(st *State) {
 	if st != nil {
 		st.cells = m.fresh()
-		st.episode = episode{arrived: st.episode.arrived, silent: st.episode.silent, told: st.episode.told}
-		if !st.episode.silent {
-			st.episode.told = 0
+		before := st.episode
+		st.episode = episode{arrived: before.arrived, silent: before.silent}
+		if before.silent {
+			st.episode.told = before.told
 		}
 	}
 }

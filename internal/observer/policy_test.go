@@ -82,12 +82,14 @@ func TestPolicy(t *testing.T) {
 		"for":                                {Policy{Rules: with(func(s *Spec) { s.For = 10 * time.Minute })}, "0 loss=2; 9 loss=2; 10 loss=2; 20 loss=0; 21 loss=2; 29 loss=0; 30 loss=2; 35 loss=2; 41 loss=2", "10: warning loss; 41: warning loss"},
 		"for does not count what is missing": {Policy{Rules: with(func(s *Spec) { s.For = 10 * time.Minute })}, "0 loss=2; 30 other=2; 31 loss=2", "31: warning loss"},
 		"confirm":                            {Policy{Rules: with(func(s *Spec) { s.Confirm = Confirm{2, 3} })}, "0 loss=2; 1 loss=0; 2 loss=0; 3 loss=2; 4 loss=0; 5 loss=2; 6 loss=0; 7 loss=2; 8 loss=0; 9 loss=0; 10 loss=2; 11 loss=2", "5: warning loss; 7: warning loss; 11: warning loss"},
+		"confirm outlasts a healthy report":  {Policy{Rules: with(func(s *Spec) { s.Confirm = Confirm{2, 5} })}, "0 loss=2; 1 loss=2; 2 loss=0; 3 loss=2; 4 loss=0; 5 loss=0; 6 loss=2", "1: warning loss"},
 		"recover":                            {Policy{Rules: with(func(s *Spec) { s.Recover = 2 })}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=0; 4 loss=0; 5 loss=2", "0: warning loss; 5: warning loss"},
 		"any of several is one episode":      {Policy{Rules: three}, "0 a=2 b=0 c=0; 1 a=2 b=2 c=0; 2 a=0 b=2 c=0; 3 a=0 b=0 c=0; 4 a=0 b=0 c=2", "0: warning a; 4: warning c"},
 		"all":                                {Policy{Rules: three, Need: 3}, "0 a=2 b=2 c=0; 1 c=2; 2 b=0; 3 b=2", "1: warning c; 3: warning b"},
 		"two of three":                       {Policy{Rules: three, Need: 2}, "0 a=2; 1 c=2; 2 b=2; 3 a=0; 4 b=0; 5 b=2", "1: warning c; 5: warning b"},
 		"cool-down":                          {Policy{Rules: []Spec{loss}, CoolDown: 10 * time.Minute}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=0; 4 loss=2; 9 loss=2; 10 loss=2; 11 loss=2", "0: warning loss; 10: warning loss"},
 		"a cool-down does not hide what gets worse": {Policy{Rules: []Spec{loss, critical}, CoolDown: time.Hour}, "0 loss=2; 1 loss=6", "0: warning loss; 1: critical loss"},
+		"nor does one of a warning hide a NaN":      {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=NaN; 4 loss=0; 5 loss=NaN; 6 loss=0; 7 loss=2", "0: warning loss; 3: critical loss"},
 		"a cool-down ends with the version":         {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 new version; 2 loss=2", "0: warning loss; 2: warning loss"},
 		"repeat":                                    {Policy{Rules: []Spec{loss}, Repeat: 10 * time.Minute}, "0 loss=2; 5 loss=2; 10 loss=2; 15 loss=2; 16 other=1; 20 loss=2; 21 loss=0; 31 loss=0", "0: warning loss; 10: warning loss; 20: warning loss"},
 		"stale":                                     {Policy{StaleAfter: 30 * time.Minute}, "0 tick; 5 loss=1; 34 tick; 35 tick; 36 tick; 99 tick; 100 loss=1; 129 tick; 131 tick", "35: warning; 131: warning"},
@@ -185,10 +187,11 @@ func TestEpisodesOfAnyPolicy(t *testing.T) {
 		}
 		st, other := m.NewState(), m.NewState()
 		value := rapid.SampledFrom([]string{"0", "1.5", "3", "NaN"})
-		minute, last := 0, -1000
+		minute, clock, last := 0, -1000, -1000
 		worst := Severity("")
 		for range rapid.IntRange(0, 60).Draw(t, "reports") {
 			minute += rapid.IntRange(-2, 12).Draw(t, "minutes")
+			clock = max(clock, minute)
 			at := midnight.Add(time.Duration(minute) * time.Minute)
 			words := []string{"loss=" + value.Draw(t, "loss"), "f1=" + value.Draw(t, "f1")}[rapid.IntRange(0, 1).Draw(t, "from"):rapid.IntRange(1, 2).Draw(t, "to")]
 			f, told := m.Observe(st, reportOf(words, at))
@@ -199,11 +202,11 @@ func TestEpisodesOfAnyPolicy(t *testing.T) {
 			if !told {
 				continue
 			}
-			since := time.Duration(minute-last) * time.Minute
+			since := time.Duration(clock-last) * time.Minute
 			if since < p.CoolDown && !f.Severity.worse(worst) && (p.Repeat == 0 || since < p.Repeat) {
 				t.Fatalf("at %d: %+v, %v after the last", minute, f, since)
 			}
-			last, worst = minute, f.Severity
+			last, worst = clock, f.Severity
 		}
 	})
 }

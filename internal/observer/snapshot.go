@@ -37,6 +37,7 @@ type EpisodeSnapshot struct {
 	Runs     bool       `msgpack:"runs,omitempty" json:"runs,omitempty"`
 	Severity Severity   `msgpack:"severity,omitempty" json:"severity,omitempty"` // the worst that was told of it
 	Told     *time.Time `msgpack:"told,omitempty" json:"told,omitempty"`         // when something was told last
+	Said     Severity   `msgpack:"said,omitempty" json:"said,omitempty"`         // how bad that was
 	Newest   *time.Time `msgpack:"newest,omitempty" json:"newest,omitempty"`     // time of the newest report judged
 	Arrived  *time.Time `msgpack:"arrived,omitempty" json:"arrived,omitempty"`   // when the last report was stored
 	Silent   bool       `msgpack:"silent,omitempty" json:"silent,omitempty"`     // that the model is stale was told
@@ -59,7 +60,7 @@ func (m *Monitor) Snapshot(st *State) (s Stored) {
 	}
 	if e := st.episode; e != (episode{}) {
 		s.Episode = &EpisodeSnapshot{
-			Runs: e.runs, Severity: e.severity, Told: stored(e.told), Newest: stored(e.newest), Arrived: stored(e.arrived),
+			Runs: e.runs, Severity: e.severity, Told: stored(e.told), Said: e.said, Newest: stored(e.newest), Arrived: stored(e.arrived),
 			Silent: e.silent, Late: e.late,
 		}
 	}
@@ -111,11 +112,11 @@ func (m *Monitor) Restore(s Stored) *State {
 }
 
 func (e *EpisodeSnapshot) restore() episode {
-	if e == nil || !known(e.Severity) {
+	if e == nil || !known(e.Severity) || !known(e.Said) {
 		return episode{}
 	}
 	return episode{
-		runs: e.Runs, severity: e.Severity, told: restored(e.Told), newest: restored(e.Newest), arrived: restored(e.Arrived),
+		runs: e.Runs, severity: e.Severity, told: restored(e.Told), said: e.Said, newest: restored(e.Newest), arrived: restored(e.Arrived),
 		silent: e.Silent, late: e.Late,
 	}
 }

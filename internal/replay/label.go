@@ -141,14 +141,14 @@ func parseMark(text string, end bool) (Mark, error) {
 	if n, err := strconv.Atoi(text); err == nil && n >= 1 && n <= mostReports {
 		return Mark{Report: n}, nil
 	}
-	if day, err := time.Parse(time.DateOnly, text); err == nil && day.Year() > 0 {
-		if end {
-			day = day.AddDate(0, 0, 1).Add(-1)
-		}
-		return Mark{Time: day}, nil
+	at, err := time.Parse(time.DateOnly, text)
+	if err == nil && end {
+		at = at.AddDate(0, 0, 1).Add(-1)
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if at = at.UTC(); err == nil && at.Year() < 1 {
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, text)
+	}
+	if at = at.UTC(); err == nil && (at.Year() < 1000 || at.Year() > 9999) {
 		err = strconv.ErrRange
 	}
 	return Mark{Time: at}, err
