@@ -126,6 +126,10 @@ func TestATakerWhoGoesLeavesNothingBehind(t *testing.T) {
 	if _, err := trials.Take(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+	bustest.Eventually(t, 5*time.Second, "its request is gone", func() bool {
+		consumer, err := a.js.Consumer(t.Context(), "KV_retune", bus.AgentsConsumer("m"))
+		return err == nil && consumer.CachedInfo().NumWaiting == 0
+	})
 	a.suggest("0", "zero")
 	start := time.Now()
 	if out := a.take(trials, "zero"); out.Attempt != 1 || time.Since(start) > time.Second {
