@@ -30,6 +30,7 @@ fuzz: ## fuzz the decoders for a minute each
 	go test ./internal/wire -run '^$$' -fuzz '^FuzzDecode$$' -fuzztime 1m
 	go test ./internal/strategy -run '^$$' -fuzz '^FuzzParseSpace$$' -fuzztime 1m
 	go test ./internal/agent -run '^$$' -fuzz '^FuzzParseLine$$' -fuzztime 1m
+	go test ./internal/replay -run '^$$' -fuzz '^FuzzParseLabels$$' -fuzztime 1m
 
 bench: ## throughput and latency beside the floor, on a server of its own
 	go run ./cmd/worker bench --embedded

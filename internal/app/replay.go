@@ -183,10 +183,10 @@ func (r *replaying) all(ctx context.Context, from past) error {
 // wants counts what is left out.
 func (r *replaying) wants(in *recorded) bool {
 	switch {
+	case in.Model != "" && !r.matches(in.Model):
+		r.others++
 	case in.err != nil:
 		r.reject(in)
-	case !r.matches(in.Model):
-		r.others++
 	case in.trial:
 		r.trials++
 	case in.Report == nil && in.Command == nil:

@@ -323,6 +323,9 @@ func (p *replayPrinter) changeRows(subjects []*replay.Subject) [][]string {
 	rows := [][]string{{"MODEL", "MONITOR", "CHANGE", "TIME (UTC)", "OUTCOME", "AT REPORT", "DELAY"}}
 	for _, s := range subjects {
 		for i, c := range s.Changes() {
+			if len(rows) > maxEventRows {
+				return append(rows, []string{"… and more: --json prints all"})
+			}
 			for _, j := range s.Judges {
 				o := j.Score.Outcomes[i]
 				row := []string{s.Model, j.Name, fmt.Sprintf("%d..%d", c.From, c.To), utc(c.Start), string(o.Found), "-", "-"}

@@ -356,3 +356,64 @@ func readXML(document []byte) error {
 		}
 	}
 }
+
+// TestReplaySaysWhatTheWorkerSaid compares with the retrain events of a worker that saw the same.
+func TestReplaySaysWhatTheWorkerSaid(t *testing.T) {
+	t.Parallel()
+	c := newCommandBundle(t)
+	c.worker()
+	start := time.Now().Add(-24 * time.Hour)
+	at := func(i int) string { return start.Add(time.Duration(i) * time.Minute).Format(time.RFC3339) }
+	for i := range 240 {
+		level := 1 + float64(i/60%2) + 0.01*float64(i*i%7)
+		switch {
+		case i == 70:
+			c.report("a", `{"metrics":{"loss":NaN},"time":%q}`, at(i))
+		case i == 80:
+			c.report("a", `{"metrics":{"loss":0},"time":%q}`, at(2))
+		case i%50 == 0:
+			c.report("a", `{"state":"failed","time":%q}`, at(i))
+		case i > 130 && i < 200:
+			c.report("a", `{"metrics":{"loss":%g},"time":%q,"version":"v%d"}`, level, at(i), 2+i%2)
+		default:
+			c.report("a", `{"metrics":{"loss":%g},"time":%q,"version":"v1"}`, level, at(i))
+		}
+	}
+	c.report("a", `{"metrics":{}}`)
+	if err := Watch(t.Context(), c.bus, WatchOptions{Kind: "dead", Since: time.Unix(1, 0), Count: 1}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	g := Globals{}
+	g.NATS.URL = c.url
+	var out, said bytes.Buffer
+	if err := Replay(t.Context(), g, ReplayOptions{JSON: true}, nil, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	replayed := jsonLinesOf(t, out.String())
+	if err := Watch(t.Context(), c.bus, WatchOptions{Kind: "retrains", Since: time.Unix(1, 0), Count: len(replayed["event"]), JSON: true}, &said); err != nil {
+		t.Fatal(err)
+	}
+	lines := slices.Collect(strings.Lines(said.String()))
+	if len(lines) < 3 || replayed["summary"][0]["late"] != 1.0 || replayed["summary"][0]["reports"] != 240.0 {
+		t.Fatalf("%d events, %v", len(lines), replayed["summary"])
+	}
+	for i, line := range lines {
+		var event struct{ Body map[string]any }
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range []string{"model_id", "trigger", "severity", "reason", "metric", "detector", "value", "reference", "deviations", "reports", "since", "time"} {
+			if got, want := replayed["event"][i][field], event.Body[field]; got != want {
+				t.Errorf("event %d: %s is %v, of the worker %v", i, field, got, want)
+			}
+		}
+	}
+	info, err := c.js.Stream(t.Context(), "KV_retune")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := info.Info(t.Context(), jetstream.WithSubjectFilter("retune.retrain.>"))
+	if err != nil || len(state.State.Subjects) != len(lines) {
+		t.Errorf("%d events of the worker, %d replayed: %v", len(state.State.Subjects), len(lines), err)
+	}
+}

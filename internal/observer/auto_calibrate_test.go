@@ -77,8 +77,8 @@ func autoRate(d *auto, n float64, models int) float64 {
 	return math.Exp(sum / float64(len(names)))
 }
 
-// siegmund is the limit of a CUSUM with allowance k that alarms once in n reports (Sequential Analysis, 1985,
-// equation 2.56, with b = h + 1.166).
+// siegmund is the limit of a CUSUM with allowance k that alarms once in n reports (Sequential Analysis, 1985, as in
+// Montgomery, Introduction to Statistical Quality Control, 7th ed. 2013, section 9.1).
 func siegmund(k, n float64) float64 {
 	low, high := 0.0, 1000.0
 	for high-low > 1e-9 {

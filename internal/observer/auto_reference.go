@@ -19,6 +19,9 @@ const (
 	// autoFarthest bounds the deviations of one report, autoFarthestScore its normal score.
 	autoFarthest      = 20.0
 	autoFarthestScore = 5.0
+	// autoGrossly is from where on a value is gross: as far beyond the worst of the reference as so many times the way
+	// from there to the median.
+	autoGrossly = 5.0
 	// autoMostCorrelated bounds φ: of a random walk nothing would be left.
 	autoMostCorrelated = 0.9
 )
@@ -72,9 +75,18 @@ func (r *autoReference) score(x float64) float64 {
 
 func (r *autoReference) beyond(x, edge float64) float64 {
 	k := len(r.sorted)
-	reach := max(math.Abs(edge-r.center), r.grain, math.SmallestNonzeroFloat64)
-	farther := math.Abs(x-edge) / reach
+	farther := math.Abs(x-edge) / r.reach(edge)
 	return min(autoNormalScore(2*k, k)*(1+farther/2), autoFarthestScore)
+}
+
+func (r *autoReference) reach(edge float64) float64 {
+	return max(math.Abs(edge-r.center), r.grain, math.SmallestNonzeroFloat64)
+}
+
+// gross tells a value that no healthy one is like.
+func (r *autoReference) gross(x float64) bool {
+	worst := r.sorted[len(r.sorted)-1]
+	return x-worst > autoGrossly*r.reach(worst)
 }
 
 // autoNormalScore is the standard normal quantile of halfRanks/(2k+2).

@@ -30,7 +30,7 @@ func newBundle(t *testing.T, o Options, monitors ...any) *bundle {
 		o.Monitors = append(o.Monitors, Monitor{fmt.Sprint("m", i), func(string) *observer.Monitor { return m }})
 	}
 	o.Tell = func(e *Event) error {
-		b.events = append(b.events, e)
+		b.events = append(b.events, new(*e)) // as it is when it is told
 		return nil
 	}
 	b.run = New(o)

@@ -155,15 +155,15 @@ func (s *Subject) elapse(at time.Time) {
 
 func (s *Subject) judge(i int, j *Judge, in Input, at time.Time, change *Change, begins bool) {
 	before := j.replay.Condition()
-	if begins {
-		j.Score.begin(before.Told)
-	}
 	var look func([]observer.View)
 	if s.Chart != nil {
 		look = func(views []observer.View) { s.Chart.look(i, views) }
 	}
 	f, told := j.replay.Report(in.Report, in.Stored, look)
 	after := j.replay.Condition()
+	if begins {
+		j.Score.begin(before.Told && after.Told)
+	}
 	if after.Late == before.Late+1 {
 		j.Late++
 	}

@@ -20,7 +20,7 @@ type Drawing struct {
 
 // Sizes of the drawing in pixels.
 const (
-	width                    = 1000.0
+	width                    = 1010.0
 	left, right              = 70.0, 985.0
 	metricHeight, statHeight = 190.0, 64.0
 	flagRoom                 = 16.0 // beside a metric's panel, for the events of a monitor
@@ -135,7 +135,7 @@ func (c *canvas) metric(chart *Chart, m *Metric) {
 	above := flagRoom * float64(len(chart.Marks))
 	top := c.y + above
 	up := scale{math.Inf(1), math.Inf(-1), top + metricHeight, top}
-	up = m.reach(up)
+	up = m.within(up)
 	c.spans(chart.Bad, top, metricHeight, "bad")
 	c.frame(top, metricHeight, up.ticks(), up)
 	c.clip(top, metricHeight, func() {
@@ -158,8 +158,8 @@ func (c *canvas) metric(chart *Chart, m *Metric) {
 	c.y = top + metricHeight + 10
 }
 
-// reach shows all values and references, and limits as far as they are near.
-func (m *Metric) reach(up scale) scale {
+// within shows all values and references, and limits as far as they are near.
+func (m *Metric) within(up scale) scale {
 	for _, p := range m.Values.Points() {
 		up.include(p.Value)
 	}
@@ -211,10 +211,11 @@ func (c *canvas) statistics(chart *Chart) {
 }
 
 func (c *canvas) places(chart *Chart) {
-	ticks := c.across.ticks()
+	ticks, what := c.across.ticks(), "report"
 	if chart.byTime() {
-		ticks = c.across.times()
+		ticks, what = c.across.times(), "UTC"
 	}
+	c.text(left-6, c.y+12, "end", "dim", what)
 	for _, t := range ticks {
 		c.line(c.across.at(t.at), c.y-4, c.across.at(t.at), c.y, "box")
 		c.text(c.across.at(t.at), c.y+12, "middle", "dim", t.text)

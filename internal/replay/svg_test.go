@@ -125,3 +125,32 @@ func TestTicksAreFewAndInside(t *testing.T) {
 		}
 	})
 }
+
+func TestScalesDoNotOverflow(t *testing.T) {
+	t.Parallel()
+	s := scale{low: -math.MaxFloat64, high: math.MaxFloat64, from: 100, to: 0}
+	if got := s.at(0); got != 50 {
+		t.Errorf("0 is at %v", got)
+	}
+	if low, high := s.at(s.low), s.at(s.high); low != 100 || high != 0 {
+		t.Errorf("the ends are at %v and %v", low, high)
+	}
+}
+
+func TestALateReportIsDrawnWhereItCame(t *testing.T) {
+	t.Parallel()
+	c := newChart(1)
+	for i, hours := range []int{0, 2, 1, 3} {
+		c.begin(i+1, begin.Add(time.Duration(hours)*time.Hour), false)
+	}
+	last := int64(0)
+	for _, p := range c.Bad.Points() {
+		if p.Millis < last {
+			t.Errorf("report %d lies before the one before it", p.Report)
+		}
+		last = p.Millis
+	}
+	if !c.byTime() || c.Last.Millis-c.First.Millis != 3*3600*1000 {
+		t.Errorf("from %d to %d", c.First.Millis, c.Last.Millis)
+	}
+}
