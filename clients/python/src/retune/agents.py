@@ -1,0 +1,171 @@
+"""Trials as they are shared out among clients, and the stops that end them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import nats.errors
+from nats.aio.msg import Msg
+from nats.js.client import JetStreamContext
+
+from .bus import NEW, PAUSE, PULL, Bus, Feed, content, end
+from .errors import InvalidMessage
+from .trial import Trial
+
+log = logging.getLogger("retune")
+
+
+class Agents:
+    """The trials of one model that this client has in hand."""
+
+    def __init__(self, bus: Bus, model: str) -> None:
+        self.bus = bus
+        self.model = model
+        self._running: dict[tuple[str, int, int, int], Trial] = {}
+        self._stops: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+
+    async def take(self) -> AsyncGenerator[Trial, None]:
+        """One trial after the other. The former is settled when the next is asked for."""
+        queue, ack_wait = await self._join()
+        try:
+            while True:
+                trial = await self._next(queue, ack_wait)
+                if trial is None:
+                    with suppress(nats.errors.Error):
+                        await queue.unsubscribe()
+                    queue, ack_wait = await self._join()
+                    continue
+                try:
+                    yield trial
+                except BaseException:
+                    await trial.hand_back()
+                    raise
+                await trial.leave(None)
+        finally:
+            with suppress(nats.errors.Error):
+                await queue.unsubscribe()
+
+    async def close(self) -> None:
+        for trial in list(self._running.values()):
+            await trial.hand_back()
+        if self._stops is not None:
+            await end(self._stops)
+
+    def forget(self, trial: Trial) -> None:
+        self._running.pop(_identity(trial), None)
+
+    async def over(self, trial: Trial) -> str | None:
+        """Why the study does not want the attempt any more, as far as outputs tell."""
+        stop = await self.bus.last(f"{self.bus.prefix}.stop.{trial.model}.{trial.study}.{trial.number}")
+        if stop is not None and (stop.seq or 0) > trial.sequence:
+            fields = content(stop)
+            if fields.get("attempt", trial.attempt) >= trial.attempt:
+                return str(fields.get("reason", "stopped"))
+        summary = await self.bus.last(f"{self.bus.prefix}.summary.{trial.model}.{trial.study}")
+        if summary is not None and (summary.seq or 0) > trial.sequence:
+            return "study_ended"
+        return None
+
+    async def _join(self) -> tuple[JetStreamContext.PullSubscription, float]:
+        told = False
+        while True:
+            try:
+                await self._heed_stops()
+                queue = await self.bus.queue(f"retune-agents-{self.model}")
+                if queue is not None:
+                    info = await queue.consumer_info()
+                    return queue, (info.config and info.config.ack_wait) or 30.0
+            except nats.errors.ConnectionClosedError:
+                raise
+            except (nats.errors.Error, asyncio.TimeoutError) as e:
+                log.debug("cannot join the clients of %s yet: %s", self.model, e)
+            if not told:
+                log.info("waiting for the first study of model %s", self.model)
+                told = True
+            await asyncio.sleep(PAUSE)
+
+    async def _next(self, queue: JetStreamContext.PullSubscription, ack_wait: float) -> Trial | None:
+        """Waits for a trial. None: join anew."""
+        while True:
+            try:
+                msg = (await queue.fetch(1, timeout=PULL))[0]
+            except nats.errors.ConnectionClosedError:
+                raise
+            except asyncio.TimeoutError:
+                with suppress(asyncio.TimeoutError):
+                    try:
+                        await queue.consumer_info()
+                    except nats.errors.Error:
+                        return None
+                continue
+            except nats.errors.Error:
+                await asyncio.sleep(PAUSE)
+                return None
+            trial = await self._begin(msg, ack_wait)
+            if trial is not None:
+                return trial
+
+    async def _begin(self, msg: Msg, ack_wait: float) -> Trial | None:
+        if not msg.data:  # it marks what was deleted or has expired
+            await msg.term()
+            return None
+        try:
+            fields = content(msg)
+            identity = (str(fields["study"]), int(fields["trial"]), int(fields.get("attempt", 1)))
+        except (InvalidMessage, KeyError, ValueError) as e:
+            log.error("%s: not the config of a trial, it is left out: %s", msg.subject, e)
+            await msg.term()
+            return None
+        if (*identity, msg.metadata.sequence.stream) in self._running:
+            return None  # it came again after an outage, while its first turn goes on: that one settles it
+        return await self._wanted(msg, fields, ack_wait)
+
+    async def _wanted(self, msg: Msg, fields: Mapping[str, Any], ack_wait: float) -> Trial | None:
+        trial = Trial(self, msg, fields, ack_wait)
+        self._running[_identity(trial)] = trial
+        try:
+            trial.stop_reason = trial.stop_reason or await self.over(trial)
+        except (nats.errors.Error, asyncio.TimeoutError) as e:
+            log.debug("cannot look whether %r is wanted: %s", trial, e)
+        if trial.should_stop:
+            await trial.leave(None)
+            return None
+        trial.start()
+        return trial
+
+    async def _heed_stops(self) -> None:
+        async with self._opening:
+            if self._stops is None or self._stops.done():
+                prefix = self.bus.prefix
+                filters = [f"{prefix}.stop.{self.model}.*.*", f"{prefix}.summary.{self.model}.*"]
+                self._stops = asyncio.create_task(self._read_stops(await self.bus.feed(filters, NEW)))
+
+    async def _read_stops(self, feed: Feed) -> None:
+        try:
+            while True:
+                self._heed(await feed.next())
+        finally:
+            await feed.close()
+
+    def _heed(self, msg: Msg) -> None:
+        try:
+            fields = content(msg)
+        except InvalidMessage as e:
+            log.error("%s: %s", msg.subject, e)
+            return
+        for (study, number, attempt, sequence), trial in list(self._running.items()):
+            if study != fields.get("study") or sequence > msg.metadata.sequence.stream:
+                continue
+            if "trial" not in fields:
+                trial.stop_reason = trial.stop_reason or "study_ended"
+            elif (fields["trial"], fields.get("attempt")) == (number, attempt):
+                trial.stop_reason = trial.stop_reason or str(fields.get("reason", "stopped"))
+
+
+def _identity(trial: Trial) -> tuple[str, int, int, int]:
+    return trial.study, trial.number, trial.attempt, trial.sequence
