@@ -96,7 +96,12 @@ func (p *pool) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.working.Go(func() { p.heedStops(ctx) })
+	// What is missed while the connection is lost, turns see for themselves.
+	deaf, err := p.bus.Committed(p.bus.Settings().Subjects.Prefix+".stop."+p.model+".*.*", p.heed)
+	if err != nil {
+		return err
+	}
+	defer deaf()
 	for {
 		err := p.share(ctx, trials, partition)
 		if ctx.Err() != nil {
@@ -193,26 +198,7 @@ func (p *pool) end(id attempt) {
 	delete(p.turns, id)
 }
 
-// heedStops has trials end at once that the study has given up. What it misses, turns see for themselves.
-func (p *pool) heedStops(ctx context.Context) {
-	filter := p.bus.Settings().Subjects.Prefix + ".stop." + p.model + ".*.*"
-	for since := p.bus.Now(); ctx.Err() == nil; pause(ctx, rejoinPause) {
-		stops, err := p.bus.Watch(ctx, []string{filter}, since)
-		if err != nil {
-			continue
-		}
-		for {
-			output, err := stops.Next(ctx)
-			if err != nil {
-				break
-			}
-			since = output.Time
-			p.heed(output)
-		}
-		stops.Close()
-	}
-}
-
+// heed has a trial end at once that the study has given up.
 func (p *pool) heed(output bus.Output) {
 	var s wire.Stop
 	if err := wire.Decode(output.Body, output.Header["Content-Type"], &s); err != nil {

@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/visutility/retune/internal/agent"
+	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -15,6 +20,7 @@ const maxUnsent = 100_000
 // reporter sends the reports of an attempt in order. The program never waits for it.
 type reporter struct {
 	turn   *turn
+	trial  string // begins the ids of reports
 	cancel context.CancelFunc
 	wake   chan struct{}
 	done   chan struct{}
@@ -35,10 +41,18 @@ type unsentReport struct {
 // or ctx ends.
 func newReporter(ctx context.Context, t *turn) *reporter {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &reporter{turn: t, cancel: cancel, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r := &reporter{turn: t, trial: trialID(t.output), cancel: cancel, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.add(fmt.Sprintf("start%d", t.output.Attempt), map[string]any{"state": "running"}, false)
 	go r.run(ctx)
 	return r
+}
+
+// trialID is the same for all agents who are given the attempt, so that its result is stored once, and not to be guessed
+// by those who may not read its config: who reports under the id of a report to come has that taken for a repetition.
+func trialID(config bus.Output) string {
+	// The sequence tells the trials apart of studies of one name, before and after a forget.
+	sum := sha256.Sum256(strconv.AppendUint(slices.Clip(config.Body), config.Sequence, 10))
+	return hex.EncodeToString(sum[:16])
 }
 
 // measured sends an intermediate report.
@@ -112,9 +126,7 @@ func (r *reporter) send(ctx context.Context, report unsentReport) error {
 	report.body["study"], report.body["trial"], report.body["attempt"] = c.Study, *c.Trial, c.Attempt
 	body, err := wire.Encode(report.body, wire.JSON)
 	if err == nil {
-		// The sequence tells the trials apart of studies of one name, before and after a forget.
-		id := fmt.Sprintf("%s.%s.%d.%d.%d.%s", r.turn.pool.model, c.Study, *c.Trial, c.Attempt, r.turn.output.Sequence, report.id)
-		err = r.turn.pool.bus.PublishOnce(ctx, r.turn.pool.bus.Settings().Subjects.Metrics(r.turn.pool.model), wire.JSON.ContentType(), id, body)
+		err = r.turn.pool.bus.PublishOnce(ctx, r.turn.pool.bus.Settings().Subjects.Metrics(r.turn.pool.model), wire.JSON.ContentType(), r.trial+"."+report.id, body)
 	}
 	if err != nil && ctx.Err() == nil {
 		r.turn.pool.log.Error().Err(err).Int("trial", *c.Trial).Msg("report cannot be sent")

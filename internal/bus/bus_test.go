@@ -38,12 +38,12 @@ func join(t *testing.T, url string, change ...func(*bus.Settings)) *testBundle {
 	return b
 }
 
-func (b *testBundle) committer(t *testing.T, lanes int, observe func(time.Duration, int)) *bus.Committer {
+func (b *testBundle) committer(t *testing.T, lanes int, observe func(took time.Duration, messages, bytes int)) *bus.Committer {
 	t.Helper()
 	return committer(t, b.bus, lanes, observe)
 }
 
-func committer(t *testing.T, b *bus.Bus, lanes int, observe func(time.Duration, int)) *bus.Committer {
+func committer(t *testing.T, b *bus.Bus, lanes int, observe func(took time.Duration, messages, bytes int)) *bus.Committer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

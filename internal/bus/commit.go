@@ -81,7 +81,7 @@ type Committer struct {
 	queue   chan *member
 	sub     *nats.Subscription
 	inbox   string
-	observe func(time.Duration, int)
+	observe func(took time.Duration, messages, bytes int)
 
 	mu      sync.Mutex
 	waiting map[string]chan *nats.Msg
@@ -102,10 +102,10 @@ type outcome struct {
 }
 
 // NewCommitter starts a committer that ends with ctx. observe, which may be nil,
-// is told how long each batch took and how many messages it had.
-func (b *Bus) NewCommitter(ctx context.Context, lanes int, observe func(time.Duration, int)) (*Committer, error) {
+// is told how long each batch took, how many messages it had and the bytes of their bodies.
+func (b *Bus) NewCommitter(ctx context.Context, lanes int, observe func(took time.Duration, messages, bytes int)) (*Committer, error) {
 	if observe == nil {
-		observe = func(time.Duration, int) {}
+		observe = func(time.Duration, int, int) {}
 	}
 	c := &Committer{
 		bus: b, queue: make(chan *member, 1024), inbox: b.nc.NewInbox(), observe: observe,
@@ -250,7 +250,7 @@ func (c *Committer) batch(ctx context.Context, group []*member) (uint64, error) 
 		start := time.Now()
 		last, messages, err := c.attempt(ctx, group)
 		if err == nil {
-			c.observe(time.Since(start), messages)
+			c.observe(time.Since(start), messages, bodies(group))
 		}
 		if errors.Is(err, errNobody) {
 			err = c.bus.explain(ctx, err)
@@ -264,6 +264,17 @@ func (c *Committer) batch(ctx context.Context, group []*member) (uint64, error) 
 			return 0, ErrConflict // refused as too many, so nothing was stored
 		}
 	}
+}
+
+// bodies is how many bytes the messages of a group have, headers aside.
+func bodies(group []*member) (bytes int) {
+	for _, r := range group {
+		bytes += len(r.Offset)
+		for _, w := range r.Writes {
+			bytes += len(w.body)
+		}
+	}
+	return bytes
 }
 
 var (

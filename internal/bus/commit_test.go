@@ -104,7 +104,7 @@ func TestGroup(t *testing.T) {
 	b := setup(t)
 	var mu sync.Mutex
 	var sizes []int
-	c := b.committer(t, 1, func(_ time.Duration, messages int) {
+	c := b.committer(t, 1, func(_ time.Duration, messages, _ int) {
 		mu.Lock()
 		sizes = append(sizes, messages)
 		mu.Unlock()

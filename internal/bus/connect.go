@@ -1,8 +1,14 @@
 package bus
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -31,19 +37,43 @@ func connect(c Connection, log zerolog.Logger, reconnected func()) (*nats.Conn, 
 	if c.Context != "" {
 		nc, _, err := natscontext.Connect(c.Context, opts...)
 		if err != nil {
+			if bad := (*url.Error)(nil); errors.As(err, &bad) { // which has the address with its password
+				err = errAddress
+			}
 			return nil, fmt.Errorf("context %q: %w: `nats context ls` lists yours", c.Context, err)
 		}
 		return nc, nil
 	}
-	url := c.URL
-	if url == "" {
-		url = nats.DefaultURL
+	address := cmp.Or(c.URL, nats.DefaultURL)
+	if _, err := parseAddresses(address); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	nc, err := nats.Connect(url, opts...)
+	nc, err := nats.Connect(address, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w: is NATS running there? Give another address with --nats", redact(url), err)
+		return nil, fmt.Errorf("connect to %s: %w: %s", redact(address), err, remedy(err))
 	}
 	return nc, nil
+}
+
+// remedy says what mends a connection that was refused.
+func remedy(err error) string {
+	var name x509.HostnameError
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &authority):
+		return "give the certificate of the authority that signed the server's with --tls-ca"
+	case errors.As(err, &name):
+		return "give an address that the server's certificate has with --nats, or the server another certificate"
+	case strings.Contains(err.Error(), "after TLS handshake"), strings.Contains(err.Error(), "remote error: tls"):
+		return "the server wants a certificate that it trusts: give one with --tls-cert and --tls-key"
+	case errors.Is(err, nats.ErrSecureConnWanted), errors.Is(err, nats.ErrSecureConnRequired):
+		return "the server has no TLS: leave out --tls-ca, --tls-cert and --tls-key, or switch TLS on in the server"
+	case strings.Contains(err.Error(), "key pair from file"):
+		return "give a file that holds a JWT and its seed with --creds"
+	case errors.Is(err, nats.ErrAuthorization):
+		return "give credentials that the server knows: --nats nats://USER:PASSWORD@HOST:4222, --creds, --nkey or --context"
+	}
+	return "is NATS running there? Give another address with --nats"
 }
 
 func (c Connection) options(log zerolog.Logger, reconnected func()) ([]nats.Option, error) {
@@ -70,7 +100,7 @@ func (c Connection) options(log zerolog.Logger, reconnected func()) ([]nats.Opti
 				return
 			}
 			if errors.Is(err, nats.ErrPermissionViolation) {
-				log.Warn().Err(err).Msg("NATS refuses: see Permissions in docs/operations.md")
+				log.Warn().Err(err).Msg("NATS refuses: see docs/security.md")
 				return
 			}
 			log.Debug().Err(err).Msg("NATS")
@@ -86,6 +116,9 @@ func (c Connection) options(log zerolog.Logger, reconnected func()) ([]nats.Opti
 		}
 		opts = append(opts, opt)
 	}
+	if err := c.checkFiles(); err != nil {
+		return nil, err
+	}
 	if c.TLSCA != "" {
 		opts = append(opts, nats.RootCAs(c.TLSCA))
 	}
@@ -93,4 +126,32 @@ func (c Connection) options(log zerolog.Logger, reconnected func()) ([]nats.Opti
 		opts = append(opts, nats.ClientCert(c.TLSCert, c.TLSKey))
 	}
 	return opts, nil
+}
+
+// checkFiles names the flag of a file that is of no use.
+func (c Connection) checkFiles() error {
+	if c.Creds != "" {
+		if _, err := os.ReadFile(c.Creds); err != nil {
+			return fmt.Errorf("--creds: %w: give a file that holds a JWT and its seed", err)
+		}
+	}
+	if c.TLSCA != "" {
+		text, err := os.ReadFile(c.TLSCA)
+		if err != nil {
+			return fmt.Errorf("--tls-ca: %w: give a file with the certificates to trust", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(text) {
+			return fmt.Errorf("--tls-ca %q: has no certificate: give a file in PEM with those to trust", c.TLSCA)
+		}
+	}
+	if c.TLSCert == "" && c.TLSKey == "" {
+		return nil
+	}
+	if c.TLSCert == "" || c.TLSKey == "" {
+		return errors.New("--tls-cert and --tls-key go together: give both")
+	}
+	if _, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey); err != nil {
+		return fmt.Errorf("--tls-cert %q and --tls-key %q: %w: give a certificate and its key, in PEM", c.TLSCert, c.TLSKey, err)
+	}
+	return nil
 }

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -74,21 +72,4 @@ func (e *Embedded) Close() {
 	e.srv.Shutdown()
 	e.srv.WaitForShutdown()
 	_ = e.lock.Unlock()
-}
-
-// redact hides passwords and tokens in a list of addresses.
-func redact(urls string) string {
-	parts := strings.Split(urls, ",")
-	for i, p := range parts {
-		if u, err := url.Parse(strings.TrimSpace(p)); err == nil {
-			parts[i] = u.Redacted()
-			if u.User != nil {
-				if _, has := u.User.Password(); !has {
-					u.User = url.User("xxxxx")
-					parts[i] = u.String()
-				}
-			}
-		}
-	}
-	return strings.Join(parts, ",")
 }

@@ -11,8 +11,10 @@ import (
 )
 
 // History gives the inputs that are stored, in order, and then ends. Nothing of it stays on the server: its consumer is
-// in memory, acknowledges nothing and is gone seconds after Close.
+// in memory and acknowledges nothing.
 type History struct {
+	bus      *Bus
+	consumer jetstream.Consumer
 	messages jetstream.MessagesContext
 	last     uint64 // sequence of the newest input when it began
 	left     bool   // inputs to come
@@ -28,6 +30,7 @@ func (b *Bus) History(ctx context.Context, model string, since time.Time) (*Hist
 	defer cancel()
 	config := jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{b.set.Subjects.InputModel(model)}, DeliverPolicy: jetstream.DeliverAllPolicy,
+		InactiveThreshold: 30 * time.Second,
 	}
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
@@ -40,7 +43,7 @@ func (b *Bus) History(ctx context.Context, model string, since time.Time) (*Hist
 	if err != nil {
 		return nil, fmt.Errorf("input stream: %w", err)
 	}
-	return &History{messages: messages, last: newest.Sequence, left: consumer.CachedInfo().NumPending > 0}, nil
+	return &History{bus: b, consumer: consumer, messages: messages, last: newest.Sequence, left: consumer.CachedInfo().NumPending > 0}, nil
 }
 
 // patience bounds the wait for a server that owes inputs.
@@ -64,7 +67,7 @@ func (h *History) Next(ctx context.Context) (Input, error) {
 	if err != nil {
 		return Input{}, fmt.Errorf("reading inputs: %w", err)
 	}
-	h.left = meta.NumPending > 0 && meta.Sequence.Stream < h.last
+	h.left = meta.NumPending > 0
 	if meta.Sequence.Stream > h.last {
 		return Input{}, io.EOF
 	}
@@ -75,4 +78,11 @@ func (h *History) Next(ctx context.Context) (Input, error) {
 }
 
 // Close stops. It may be called twice.
-func (h *History) Close() { h.messages.Stop() }
+func (h *History) Close() {
+	h.messages.Stop()
+	if info := h.consumer.CachedInfo(); info != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = h.bus.js.DeleteConsumer(ctx, h.bus.set.Subjects.InputStream(), info.Name) // else the server does, in a while
+	}
+}

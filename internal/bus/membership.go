@@ -213,29 +213,27 @@ func (m *membership) leave() error {
 	return nil
 }
 
-// Workers lists those that live now.
+// Workers lists those that live now. It asks without a consumer: one of a KV watch sends to an inbox of the workers'
+// account, which an operator in another one does not hear.
 func (b *Bus) Workers(ctx context.Context) ([]Worker, error) {
 	rctx, cancel := request(ctx)
 	defer cancel()
-	kv, err := b.js.KeyValue(rctx, b.set.Subjects.WorkersBucket())
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
+	bucket := b.set.Subjects.WorkersBucket()
+	_, err := b.js.Stream(rctx, "KV_"+bucket)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("workers: %w", err)
 	}
-	watch, err := kv.WatchAll(rctx, jetstream.IgnoreDeletes())
+	found, err := b.lastOf(rctx, bucket, []string{"$KV." + bucket + ".>"})
 	if err != nil {
 		return nil, fmt.Errorf("workers: %w", err)
 	}
-	defer func() { _ = watch.Stop() }()
 	var all []Worker
-	for e := range watch.Updates() {
-		if e == nil {
-			break
-		}
+	for _, e := range found {
 		var w Worker
-		if json.Unmarshal(e.Value(), &w) == nil {
+		if json.Unmarshal(e.Value, &w) == nil { // markers of those that went have no value
 			all = append(all, w)
 		}
 	}

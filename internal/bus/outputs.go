@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -102,6 +103,21 @@ func (b *Bus) Watch(ctx context.Context, filters []string, since time.Time) (*Ou
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	return &Outputs{messages: messages}, nil
+}
+
+// Committed calls f for each output under the subject when it is committed, until stop is called. What is committed
+// while the connection is lost is not told.
+func (b *Bus) Committed(subject string, f func(Output)) (stop func(), err error) {
+	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
+		out := Output{Subject: m.Subject, Body: m.Data, Header: flat(m.Header)}
+		out.Sequence, _ = strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+		f(out)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	_ = b.nc.FlushTimeout(time.Second) // a connection that is lost tells the server when it is back
+	return func() { _ = sub.Unsubscribe() }, nil
 }
 
 // Outputs gives outputs one after the other.

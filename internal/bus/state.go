@@ -104,10 +104,14 @@ func (b *Bus) multiLast(ctx context.Context, keys []string) (map[string]Entry, e
 	for i, k := range keys {
 		subjects[i] = b.set.Subjects.KeySubject(k)
 	}
-	found := make(map[string]Entry, len(keys))
+	return b.lastOf(ctx, b.set.Subjects.Bucket(), subjects)
+}
+
+func (b *Bus) lastOf(ctx context.Context, bucket string, subjects []string) (map[string]Entry, error) {
+	found := make(map[string]Entry, len(subjects))
 	var next, upTo uint64
 	for {
-		pending, last, bound, err := b.multiLastPage(ctx, subjects, next, upTo, found)
+		pending, last, bound, err := b.lastPage(ctx, bucket, subjects, next, upTo, found)
 		if err != nil || pending == 0 {
 			return found, err
 		}
@@ -115,7 +119,7 @@ func (b *Bus) multiLast(ctx context.Context, keys []string) (map[string]Entry, e
 	}
 }
 
-func (b *Bus) multiLastPage(ctx context.Context, subjects []string, from, upTo uint64, found map[string]Entry) (pending, last, bound uint64, err error) {
+func (b *Bus) lastPage(ctx context.Context, bucket string, subjects []string, from, upTo uint64, found map[string]Entry) (pending, last, bound uint64, err error) {
 	body, err := json.Marshal(map[string]any{"multi_last": subjects, "seq": from, "up_to_seq": upTo, "max_bytes": readBytes})
 	if err != nil {
 		return 0, 0, 0, err
@@ -127,7 +131,7 @@ func (b *Bus) multiLastPage(ctx context.Context, subjects []string, from, upTo u
 		return 0, 0, 0, fmt.Errorf("read state: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
-	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET."+b.set.Subjects.BucketStream(), inbox, body); err != nil {
+	if err := b.nc.PublishRequest("$JS.API.DIRECT.GET.KV_"+bucket, inbox, body); err != nil {
 		return 0, 0, 0, fmt.Errorf("read state: %w", err)
 	}
 	timeout := time.NewTimer(5 * time.Second)
@@ -137,7 +141,7 @@ func (b *Bus) multiLastPage(ctx context.Context, subjects []string, from, upTo u
 		case m := <-replies:
 			status := m.Header.Get("Status")
 			if status == "" {
-				e := b.entry(m)
+				e := entry(bucket, m)
 				found[e.Key] = e
 				continue
 			}
@@ -167,8 +171,8 @@ func endOfRead(status string, m *nats.Msg) (pending, last, bound uint64, err err
 	return 0, 0, 0, fmt.Errorf("read state: %s %s", status, m.Header.Get("Description"))
 }
 
-func (b *Bus) entry(m *nats.Msg) Entry {
-	e := Entry{Key: strings.TrimPrefix(m.Header.Get("Nats-Subject"), b.set.Subjects.KeySubject("")), Value: m.Data}
+func entry(bucket string, m *nats.Msg) Entry {
+	e := Entry{Key: strings.TrimPrefix(m.Header.Get("Nats-Subject"), "$KV."+bucket+"."), Value: m.Data}
 	e.Revision, _ = strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
 	if m.Header.Get("KV-Operation") != "" {
 		e.Value = nil

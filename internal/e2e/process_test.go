@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -33,16 +34,19 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serve runs a server until it is killed: store|port|cluster port|routes|name.
+// serve runs a server until it is killed: store|port|cluster port|routes|name, or the arguments of nats-server.
 func serve(args []string) {
-	port, _ := strconv.Atoi(args[1])
-	o := &server.Options{JetStream: true, StoreDir: args[0], Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true, MaxPayload: 16 << 20, ServerName: args[4]}
-	if args[2] != "0" {
-		clusterPort, _ := strconv.Atoi(args[2])
-		o.Cluster = server.ClusterOpts{Name: "e2e", Host: "127.0.0.1", Port: clusterPort}
-		o.Routes = server.RoutesFromStr(args[3])
+	read := plainOptions
+	if strings.HasPrefix(args[0], "-") {
+		read = commandLine
 	}
-	s, err := server.NewServer(o)
+	options, err := read(args)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	options.NoSigs, options.NoLog = true, true
+	s, err := server.NewServer(options)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -55,6 +59,28 @@ func serve(args []string) {
 	// Ends with the test that started it, however that ends.
 	_, _ = bufio.NewReader(os.Stdin).ReadByte()
 	os.Exit(0)
+}
+
+// commandLine does not take -sd where the file has a store, so this is how that is put elsewhere.
+const storeElsewhere = "RETUNE_E2E_STORE"
+
+func commandLine(args []string) (*server.Options, error) {
+	o, err := server.ConfigureOptions(flag.NewFlagSet("nats-server", flag.ContinueOnError), args, nil, nil, nil)
+	if err == nil {
+		o.StoreDir = os.Getenv(storeElsewhere)
+	}
+	return o, err
+}
+
+func plainOptions(args []string) (*server.Options, error) {
+	port, _ := strconv.Atoi(args[1])
+	o := &server.Options{JetStream: true, StoreDir: args[0], Host: "127.0.0.1", Port: port, MaxPayload: 16 << 20, ServerName: args[4]}
+	if args[2] != "0" {
+		clusterPort, _ := strconv.Atoi(args[2])
+		o.Cluster = server.ClusterOpts{Name: "e2e", Host: "127.0.0.1", Port: clusterPort}
+		o.Routes = server.RoutesFromStr(args[3])
+	}
+	return o, nil
 }
 
 // binary is the worker, built once.

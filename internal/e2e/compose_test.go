@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/nats-io/nats.go"
+)
+
+// composition is docker-compose.yml without Docker: its commands and environments, with the binary, the files and the
+// ports of this machine in place of those in the containers.
+type composition struct {
+	t        *testing.T
+	services map[string]service
+	here     *strings.Replacer
+	address  map[string]string // of each server for clients
+}
+
+type service struct {
+	Command     []string          `yaml:"command"`
+	Environment map[string]string `yaml:"environment"`
+	Healthcheck struct {
+		Test []string `yaml:"test"`
+	} `yaml:"healthcheck"`
+}
+
+var serverNames = []string{"nats-1", "nats-2", "nats-3"}
+
+func newComposition(t *testing.T) *composition {
+	t.Helper()
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(top, "docker-compose.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Services map[string]service `yaml:"services"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	c := &composition{t: t, services: file.Services, address: map[string]string{}}
+	pairs := []string{"/etc/nats/", top + "/deploy/", "/etc/retune/", top + "/deploy/", "/examples/", top + "/examples/"}
+	for _, name := range serverNames {
+		c.address[name] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		pairs = append(pairs, name+":4222", c.address[name], name+":6222", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
+	}
+	c.here = strings.NewReplacer(pairs...)
+	return c
+}
+
+var composeVariable = regexp.MustCompile(`\$\{(\w+)(?::\?[^}]+)?\}`)
+
+// expand puts in what deploy/passwords.sh would have made: here all users have one password.
+func (c *composition) expand(text string) string {
+	c.t.Helper()
+	return c.here.Replace(composeVariable.ReplaceAllStringFunc(text, func(found string) string {
+		switch name := composeVariable.FindStringSubmatch(found)[1]; {
+		case strings.HasSuffix(name, "_HASH"):
+			return passwordHash
+		case strings.HasSuffix(name, "_PASSWORD"):
+			return passwordEscaped
+		}
+		c.t.Fatalf("%s is none of deploy/passwords.sh", found)
+		return ""
+	}))
+}
+
+func (c *composition) command(service string) (args []string) {
+	c.t.Helper()
+	for _, a := range c.services[service].Command {
+		args = append(args, c.expand(a))
+	}
+	return args
+}
+
+// environment is all that a service gets to see.
+func (c *composition) environment(service string) (env []string) {
+	c.t.Helper()
+	for name, value := range c.services[service].Environment {
+		env = append(env, name+"="+c.expand(value))
+	}
+	return env
+}
+
+// server is one server as a process, with the configuration of deploy/.
+func (c *composition) server(name string) *process {
+	c.t.Helper()
+	p := natsServer(c.t, name, 0, 0, "")
+	_, port, _ := strings.Cut(c.address[name], ":")
+	own := c.here.Replace(name + ":6222")
+	args := c.command(name)
+	for i, a := range args {
+		args[i] = strings.Replace(a, "0.0.0.0:6222", own, 1)
+	}
+	args = append(args, "-a", "127.0.0.1", "-p", port, "-m", fmt.Sprint(freePort(c.t)))
+	env := append(c.environment(name), roleServer+"="+strings.Join(args, "|"), storeElsewhere+"="+c.t.TempDir())
+	self, err := os.Executable()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	p.build = func() *exec.Cmd {
+		cmd := exec.Command(self)
+		cmd.Env = env
+		return cmd
+	}
+	return p
+}
+
+// worker is a worker as a process, and where it says whether it is ready.
+func (c *composition) worker(name string) (p *process, ready string) {
+	c.t.Helper()
+	address := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
+	p = newWorker(c.t, name, "", "")
+	binary := workerBinary(c.t)
+	p.build = func() *exec.Cmd {
+		cmd := exec.Command(binary, append(c.command("worker"), "--http", address)...)
+		cmd.Env = c.environment("worker")
+		return cmd
+	}
+	return p, "http://" + address + "/readyz"
+}
+
+// healthy runs the health check of the workers.
+func (c *composition) healthy() {
+	c.t.Helper()
+	check := c.services["worker"].Healthcheck.Test
+	if len(check) < 3 || check[0] != "CMD" || check[1] != "/worker" {
+		c.t.Fatalf("the health check of worker is %q", check)
+	}
+	cmd := exec.Command(workerBinary(c.t), check[2:]...)
+	cmd.Env = c.environment("worker")
+	if output, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(output), "NATS refuses") {
+		c.t.Errorf("the health check: %v\n%s", err, output)
+	}
+}
+
+// publish sends the example's reports as the demo's trainer, until all are acknowledged.
+func (c *composition) publish(model string) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		cmd := exec.Command(workerBinary(c.t), "publish", "--model", model, c.expand("/examples/reports.jsonl"))
+		cmd.Env = c.environment("trainer")
+		output, err := cmd.CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("publish: %v\n%s", err, output)
+		}
+	}
+}
+
+// subscriber is a plain client of that role, on all servers.
+func (c *composition) subscriber() *nats.Conn {
+	c.t.Helper()
+	var urls []string
+	for _, name := range serverNames {
+		urls = append(urls, "nats://"+c.address[name])
+	}
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.UserInfo("pipeline", password), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(nc.Close)
+	return nc
+}
+
+func waitForReady(t *testing.T, url string) {
+	t.Helper()
+	body := ""
+	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get(url)
+		if err != nil {
+			body = err.Error()
+			continue
+		}
+		_ = response.Body.Close()
+		if body = response.Status; response.StatusCode == http.StatusOK {
+			return
+		}
+	}
+	t.Fatalf("%s: %s", url, body)
+}
+
+// TestComposition goes from reports to a retrain event with what docker-compose.yml starts, and again after a server and a
+// worker were killed.
+func TestComposition(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	c := newComposition(t)
+	servers := map[string]*process{}
+	for _, name := range serverNames {
+		servers[name] = c.server(name)
+		servers[name].start()
+	}
+	first, firstReady := c.worker("worker-1")
+	second, secondReady := c.worker("worker-2")
+	first.start()
+	second.start()
+	waitForReady(t, firstReady)
+	waitForReady(t, secondReady)
+	c.healthy()
+	nc := c.subscriber()
+	events := subscribe(t, nc, "retune.retrain.>")
+
+	c.publish("fraud-eu")
+	if m := next(t, events); !strings.HasPrefix(m.Subject, "retune.retrain.fraud-eu.") {
+		t.Errorf("event %s", m.Subject)
+	}
+
+	gone := slices.IndexFunc(serverNames, func(name string) bool { return "nats://"+c.address[name] != nc.ConnectedUrl() })
+	servers[serverNames[gone]].kill()
+	first.kill()
+	c.publish("fraud-us")
+	if m, err := events.NextMsg(30 * time.Second); err != nil || !strings.HasPrefix(m.Subject, "retune.retrain.fraud-us.") {
+		t.Fatalf("after the kills: %v, %+v", err, m)
+	}
+	waitForReady(t, secondReady)
+	operator := guarded{t, []string{c.address[serverNames[(gone+1)%3]]}}
+	stored := operator.mustRun("operator", "", "watch", "retrains", "--since", "all", "--count", "2", "--json")
+	if strings.Count(stored, "retune.retrain.fraud-eu.") != 1 || strings.Count(stored, "retune.retrain.fraud-us.") != 1 {
+		t.Errorf("stored events:\n%s", stored)
+	}
+	second.terminate()
+}
