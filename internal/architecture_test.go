@@ -18,13 +18,14 @@ const module = "github.com/visutility/retune/"
 // mayImport names, for each package of ours, those of ours that it may import.
 var mayImport = map[string][]string{
 	"cmd/worker":             {"internal/app", "internal/bench", "internal/bus", "internal/demo"},
-	"internal/app":           {"internal/agent", "internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/duration", "internal/insight", "internal/observer", "internal/observer/sink", "internal/replay", "internal/strategy", "internal/study", "internal/wire"},
+	"internal/app":           {"internal/agent", "internal/bench", "internal/bus", "internal/coordinator", "internal/demo", "internal/duration", "internal/insight", "internal/observer", "internal/observer/sink", "internal/replay", "internal/strategy", "internal/study", "internal/tracing", "internal/wire"},
 	"internal/bench":         {"internal/bus", "internal/coordinator", "internal/observer", "internal/strategy", "internal/wire"},
 	"internal/replay":        {"internal/coordinator", "internal/observer", "internal/wire"},
 	"internal/coordinator":   {"internal/bus", "internal/observer", "internal/strategy", "internal/study", "internal/wire"},
 	"internal/bus":           {"internal/wire"},
 	"internal/bus/bustest":   {"internal/bus", "internal/wire"},
 	"internal/wire":          {},
+	"internal/tracing":       {"internal/coordinator"},
 	"internal/study":         {"internal/duration", "internal/pruner", "internal/strategy"},
 	"internal/pruner":        {"internal/strategy"},
 	"internal/insight":       {"internal/strategy"},
@@ -37,18 +38,21 @@ var mayImport = map[string][]string{
 	"internal/e2e":           {},
 	"bench/search":           {"bench/search/problem", "internal/pruner", "internal/strategy"},
 	"bench/search/problem":   {"internal/strategy"},
+	"examples/clients/go":    {},
 	"bench/monitor":          {"bench/search/problem", "internal/observer"},
+	"bench/soak":             {},
 }
 
 // only names who may import modules of others; tests may import any.
 var only = map[string][]string{
-	"github.com/nats-io/nats":  {"internal/bus", "internal/bus/bustest"}, // nats.go and nats-server
+	"github.com/nats-io/nats":  {"bench/soak", "examples/clients/go", "internal/bus", "internal/bus/bustest"}, // nats.go and nats-server
 	"github.com/vmihailenco/":  {"internal/wire"},
 	"github.com/alecthomas/":   {"bench/monitor", "bench/search", "cmd/worker"},
 	"github.com/prometheus/":   {"internal/app", "internal/bench", "internal/coordinator"},
 	"github.com/goccy/go-yaml": {"internal/app"},
 	"github.com/gofrs/flock":   {"internal/bus"},
 	"github.com/synadia-io/":   {"internal/bus"},
+	"go.opentelemetry.io/":     {"internal/tracing"},
 }
 
 // pure packages are called with all that they need: no other module but gonum's

@@ -9,7 +9,7 @@ import (
 type runCommand struct {
 	Data        string `type:"path" default:"./retune-data" placeholder:"FOLDER" help:"Of the embedded NATS server (${default})."`
 	Port        int    `default:"4222" help:"Of the embedded NATS server on 127.0.0.1; 0 takes a free one (${default})."`
-	HTTP        string `name:"http" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and /metrics there; off by default."`
+	HTTP        string `name:"http" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and /metrics there, and profiles to this machine; off by default."`
 	AdoptInputs bool   `help:"Go on although the input stream was recreated, restored or lost its tail."`
 }
 

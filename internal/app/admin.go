@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // admin serves /healthz (200 while the process lives), /readyz (200 once it works,
-// else 503 and why not) and /metrics.
+// else 503 and why not), /metrics, and to this machine only the profiles of
+// /debug/pprof/: one takes processor time, and the address is often open to others.
 type admin struct {
 	server   http.Server
 	listener net.Listener
@@ -33,6 +35,7 @@ func startAdmin(address string, metrics prometheus.Gatherer, failed func(error))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/debug/pprof/", local(profiles()))
 	a.server = http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	go func() {
 		if err := a.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -40,6 +43,27 @@ func startAdmin(address string, metrics prometheus.Gatherer, failed func(error))
 		}
 	}()
 	return a, nil
+}
+
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index) // and the profiles it lists
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	return mux
+}
+
+// local refuses those who come from another machine.
+func local(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+			http.Error(w, "profiles are for the machine of the worker only: connect to it and use 127.0.0.1", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (a *admin) url() string { return "http://" + a.listener.Addr().String() }

@@ -10,7 +10,7 @@ import (
 
 func TestReadyzSaysWhyNot(t *testing.T) {
 	t.Parallel()
-	a, err := startAdmin("127.0.0.1:0", newRegistry(), func(err error) { t.Error(err) })
+	a, err := startAdmin("127.0.0.1:0", newRegistry("test"), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestReadyzSaysWhyNot(t *testing.T) {
 	if status, _ := get(t, a.url()+"/readyz"); status != http.StatusOK {
 		t.Errorf("%d", status)
 	}
-	if _, err := startAdmin(a.listener.Addr().String(), newRegistry(), nil); err == nil || !strings.Contains(err.Error(), "--http") {
+	if _, err := startAdmin(a.listener.Addr().String(), newRegistry("test"), nil); err == nil || !strings.Contains(err.Error(), "--http") {
 		t.Errorf("taken address: %v", err)
 	}
 }

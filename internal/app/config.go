@@ -23,7 +23,13 @@ type Config struct {
 	Sinks      []Sink    `yaml:"sinks"`      // of retrain events; default: the log. An empty list has none
 	Limits     Limits    `yaml:"limits"`
 	TTL        TTL       `yaml:"ttl"`
-	HTTP       string    `yaml:"http"` // host:port of /healthz, /readyz and /metrics; default: not served
+	HTTP       string    `yaml:"http"` // host:port of /healthz, /readyz, /metrics and, for this machine, /debug/pprof; default: not served
+	OTLP       OTLP      `yaml:"otlp"`
+}
+
+// OTLP says where traces go.
+type OTLP struct {
+	Endpoint string `yaml:"endpoint"` // of a collector, over HTTP; default: the variable OTEL_EXPORTER_OTLP_ENDPOINT, without it none are made
 }
 
 // NATS says which NATS to join and as whom; flags and environment go before it.

@@ -36,6 +36,7 @@ func (c Config) validate() error {
 		c.Limits.validate(),
 		c.TTL.validate(),
 		validateHTTP(c.HTTP),
+		c.OTLP.validate(),
 	)
 }
 

@@ -1,146 +1,195 @@
 package app
 
 import (
-	"flag"
-	"fmt"
-	"net"
-	"net/url"
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
+	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/bus/bustest"
+	"github.com/visutility/retune/internal/wire"
 )
 
 const top = "../.."
 
-// compose is what of docker-compose.yml matters here.
+func readDeployed(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top, "deploy", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// compose is what of docker-compose.yml matters to the tests of this package.
 type compose struct {
 	Services map[string]struct {
-		Command     []string          `yaml:"command"`
-		Environment map[string]string `yaml:"environment"`
+		Image string `yaml:"image"`
 	} `yaml:"services"`
 }
 
 func readCompose(t *testing.T) (c compose) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(top, "docker-compose.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(text, &c); err != nil {
+	if err := yaml.Unmarshal(readDeployed(t, "../docker-compose.yml"), &c); err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// servers runs the NATS servers of docker-compose.yml, from deploy/nats.conf, until
-// the test ends, and returns the address of each by its name.
-func (c compose) servers(t *testing.T) map[string]string {
+func deployedConfig(t *testing.T) Config {
 	t.Helper()
-	routes, options := map[string]string{}, map[string]*server.Options{}
-	for name, s := range c.Services {
-		if i := slices.Index(s.Command, "/etc/nats/nats.conf"); i >= 0 {
-			s.Command[i] = filepath.Join(top, "deploy/nats.conf")
-			o, err := server.ConfigureOptions(flag.NewFlagSet(name, flag.ContinueOnError), s.Command, nil, nil, nil)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			options[name], routes[name+":6222"] = o, freeAddress(t)
-		}
-	}
-	at := map[string]string{}
-	for name, o := range options {
-		onThisMachine(t, o, routes[name+":6222"], routes)
-		s := bustest.Server(t, func(to *server.Options) { *to = *o })
-		at[name+":4222"] = strings.TrimPrefix(s.ClientURL(), "nats://")
-	}
-	return at
-}
-
-// onThisMachine moves a server from its container to free ports and a folder of
-// its own. All else stays as the files have it.
-func onThisMachine(t *testing.T, o *server.Options, cluster string, routes map[string]string) {
-	t.Helper()
-	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, server.RANDOM_PORT, t.TempDir(), true, true
-	for i, r := range o.Routes {
-		if routes[r.Host] == "" {
-			t.Fatalf("%s is not a service", r.Host)
-		}
-		o.Routes[i] = &url.URL{Scheme: "nats", Host: routes[r.Host]}
-	}
-	a, err := net.ResolveTCPAddr("tcp", cluster)
+	config, err := parseConfig(readDeployed(t, "worker.yaml"), func(name string) (string, bool) { return "nats://127.0.0.1:4222", name == "NATS_URL" })
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Cluster.Host, o.Cluster.Port = "127.0.0.1", a.Port
+	return config
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	address := l.Addr().String()
-	_ = l.Close()
-	return address
-}
-
-// TestDeployedFiles runs a worker from deploy/worker.yaml on three servers from
-// deploy/nats.conf, with the arguments and the environment of docker-compose.yml.
-func TestDeployedFiles(t *testing.T) {
+// TestManifestsAreWhatAWorkerProvisions has a worker provision three servers by deploy/worker.yaml, and does it again by
+// the manifests of components/nack. The servers must hold the same, and a worker find nothing to say about it.
+func TestManifestsAreWhatAWorkerProvisions(t *testing.T) {
 	t.Parallel()
-	c := readCompose(t)
-	worker := c.Services["worker"]
-	if want := []string{"run", "--config", "/etc/retune/worker.yaml"}; !slices.Equal(worker.Command, want) {
-		t.Fatalf("the worker is started with %q, want %q", worker.Command, want)
+	cluster := bustest.Cluster(t)
+	_, js := bustest.Client(t, cluster.URL)
+	if said := provision(t, cluster.URL); said != "" {
+		t.Fatalf("provisioning says %s", said)
 	}
-	var pairs []string
-	for name, address := range c.servers(t) {
-		pairs = append(pairs, name, address)
-	}
-	here := strings.NewReplacer(pairs...)
-	text, err := os.ReadFile(filepath.Join(top, "deploy/worker.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := parseConfig(text, func(name string) (string, bool) {
-		value, ok := worker.Environment[name]
-		return here.Replace(value), ok
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.HTTP = ""
-	at, _ := startWorker(t, WorkerOptions{Globals: Globals{Log: bustest.Logger(t)}, Config: config})
-	_, js := bustest.Client(t, at.NATS)
-	for _, name := range []string{"RETUNE_METRICS", "KV_retune"} {
-		stream, err := js.Stream(t.Context(), name)
-		if err != nil {
+	names := []string{"RETUNE_METRICS", "KV_retune", "KV_retune_workers"}
+	provisioned := map[string]map[string]any{}
+	for _, name := range names {
+		provisioned[name] = fields(t, js, name)
+		if err := js.DeleteStream(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		info := stream.CachedInfo()
-		if info.Config.Replicas != 3 || info.Config.MaxBytes != 4<<30 {
-			t.Errorf("%s has %d replicas and %d bytes", name, info.Config.Replicas, info.Config.MaxBytes)
+	}
+	for _, s := range manifests[nackStream](t, "streams.yaml", "Stream") {
+		if _, err := js.CreateStream(t.Context(), s.config(t)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := js.Publish(t.Context(), "retune.metrics.fraud-eu", fmt.Append(nil, `{"metrics":{"loss":0.5},"config":{"layers":3}}`)); err != nil {
+	for _, b := range manifests[nackBucket](t, "workers.yaml", "KeyValue") {
+		if _, err := js.CreateKeyValue(t.Context(), b.config(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range names {
+		sameFields(t, name, fields(t, js, name), provisioned[name])
+	}
+	if said := provision(t, cluster.URL); said != "" {
+		t.Errorf("on the manifests' streams provisioning says %s", said)
+	}
+}
+
+// provision does as a worker with deploy/worker.yaml, and returns what it warns of.
+func provision(t *testing.T, url string) (warnings string) {
+	t.Helper()
+	subjects, err := wire.NewSubjects("retune")
+	if err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, 20*time.Second, "the answer to a report", func() bool {
-		stream, err := js.Stream(t.Context(), "KV_retune")
-		if err != nil {
-			return false
+	said := new(bytes.Buffer)
+	b, err := bus.Open(bus.Connection{Name: t.Name(), URL: url}, deployedConfig(t).settings(subjects), zerolog.New(said).Level(zerolog.WarnLevel))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.Provision(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return said.String()
+}
+
+// fields are all settings of a stream, as the server has them.
+func fields(t *testing.T, js jetstream.JetStream, name string) (all map[string]any) {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	text, err := json.Marshal(stream.CachedInfo().Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func sameFields(t *testing.T, name string, have, want map[string]any) {
+	t.Helper()
+	for field, value := range want {
+		if !reflect.DeepEqual(have[field], value) {
+			t.Errorf("%s: %s is %v by the manifest, %v by a worker", name, field, have[field], value)
 		}
-		_, err = stream.GetLastMsgForSubject(t.Context(), "retune.config.fraud-eu.live")
-		return err == nil
-	})
+	}
+	for field, value := range have {
+		if _, known := want[field]; !known {
+			t.Errorf("%s: %s is %v by the manifest, not set by a worker", name, field, value)
+		}
+	}
+}
+
+// TestCopiesOfDeployedFiles: kustomize and Helm do not read files of other folders, so there are copies.
+func TestCopiesOfDeployedFiles(t *testing.T) {
+	t.Parallel()
+	if !bytes.Equal(readDeployed(t, "worker.yaml"), readDeployed(t, "kubernetes/base/worker.yaml")) {
+		t.Error("deploy/kubernetes/base/worker.yaml is not deploy/worker.yaml: copy it")
+	}
+	var values struct {
+		Config struct {
+			Jetstream struct {
+				FileStore struct {
+					MaxSize string `yaml:"maxSize"`
+				} `yaml:"fileStore"`
+				MemoryStore struct {
+					MaxSize string `yaml:"maxSize"`
+				} `yaml:"memoryStore"`
+				Merge struct {
+					SyncInterval string `yaml:"sync_interval"`
+				}
+			}
+		}
+		Container struct{ Image struct{ Tag string } }
+	}
+	if err := yaml.Unmarshal(readDeployed(t, "kubernetes/overlays/nats-cluster/values.yaml"), &values); err != nil {
+		t.Fatal(err)
+	}
+	nats, js := string(readDeployed(t, "nats.conf")), values.Config.Jetstream
+	for _, want := range []string{"max_file_store: " + js.FileStore.MaxSize, "max_memory_store: " + js.MemoryStore.MaxSize, "sync_interval: " + js.Merge.SyncInterval} {
+		if !strings.Contains(nats, "\n  "+want+"\n") {
+			t.Errorf("values.yaml has %s, deploy/nats.conf has not", want)
+		}
+	}
+	if image := readCompose(t).Services["nats-1"].Image; image != "nats:"+values.Container.Image.Tag {
+		t.Errorf("values.yaml has nats:%s, docker-compose.yml %s", values.Container.Image.Tag, image)
+	}
+}
+
+// TestScaledObject: workers beyond the partitions have no work.
+func TestScaledObject(t *testing.T) {
+	t.Parallel()
+	var scaled struct {
+		Spec struct {
+			Max      int `yaml:"maxReplicaCount"`
+			Triggers []struct{ Metadata struct{ Query string } }
+		}
+	}
+	if err := yaml.Unmarshal(readDeployed(t, "kubernetes/components/keda/scaledobject.yaml"), &scaled); err != nil {
+		t.Fatal(err)
+	}
+	if partitions := deployedConfig(t).Partitions; scaled.Spec.Max != partitions {
+		t.Errorf("maxReplicaCount is %d, partitions are %d", scaled.Spec.Max, partitions)
+	}
+	if query := scaled.Spec.Triggers[0].Metadata.Query; !strings.HasPrefix(query, "sum(retune_partition_lag{") {
+		t.Errorf("query %s", query)
+	}
 }

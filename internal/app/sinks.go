@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/visutility/retune/internal/bus"
@@ -67,7 +68,8 @@ const sinkWait = (64/sink.InFlight + 1) * sink.Timeout
 
 // startSinks feeds each sink from a durable consumer of its own, which all workers
 // share, and returns what ends them and waits.
-func startSinks(b *bus.Bus, sinks []Sink, log zerolog.Logger) (stop func()) {
+func startSinks(b *bus.Bus, sinks []Sink, metrics prometheus.Registerer, log zerolog.Logger) (stop func()) {
+	events := newSinkMetrics(metrics)
 	ctx, cancel := context.WithCancel(context.Background())
 	var loops sync.WaitGroup
 	for _, s := range sinks {
@@ -75,7 +77,7 @@ func startSinks(b *bus.Bus, sinks []Sink, log zerolog.Logger) (stop func()) {
 		if err != nil {
 			panic(err) // validateSinks let it pass
 		}
-		source := &sinkSource{bus: b, name: "retune-sink-" + s.name(), log: log}
+		source := &sinkSource{bus: b, name: "retune-sink-" + s.name(), log: log, counts: events.of(s.name())}
 		loops.Go(func() {
 			defer source.close()
 			// The source ends with ctx only, so there is no error.
@@ -95,6 +97,7 @@ type sinkSource struct {
 	name    string
 	log     zerolog.Logger
 	outputs *bus.Outputs
+	counts  sinkCounts
 }
 
 // Next implements sink.Source.
@@ -102,7 +105,7 @@ func (s *sinkSource) Next(ctx context.Context) (sink.Delivery, error) {
 	for {
 		output, err := s.next(ctx)
 		if err == nil {
-			return event{output}, nil
+			return counted{event{output}, s.counts}, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -141,6 +144,32 @@ func (s *sinkSource) close() {
 
 // event is a retrain event as sinks see it: always JSON.
 type event struct{ bus.Output }
+
+// counted is an event of which is counted what becomes of it.
+type counted struct {
+	event
+	counts sinkCounts
+}
+
+// Ack implements sink.Delivery.
+func (c counted) Ack() error {
+	c.counts.delivered.Inc()
+	return c.event.Ack()
+}
+
+// Retry implements sink.Delivery. An event that a stop gives back has not failed.
+func (c counted) Retry(after time.Duration) error {
+	if after > 0 {
+		c.counts.retried.Inc()
+	}
+	return c.event.Retry(after)
+}
+
+// Drop implements sink.Delivery.
+func (c counted) Drop() error {
+	c.counts.dropped.Inc()
+	return c.event.Drop()
+}
 
 // Event implements sink.Delivery.
 func (e event) Event() sink.Event {

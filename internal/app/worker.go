@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/coordinator"
@@ -96,12 +95,12 @@ func (w *worker) stop() {
 
 func (w *worker) run(ctx context.Context) error {
 	defer w.stop()
-	registry := newRegistry()
+	registry := newRegistry(w.Version)
 	admin, err := w.startAdmin(registry)
 	if err != nil {
 		return err
 	}
-	b, err := w.join(ctx)
+	b, err := w.join(ctx, registry)
 	if ctx.Err() != nil {
 		return why(ctx)
 	}
@@ -112,11 +111,19 @@ func (w *worker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.onStop("sinks", startSinks(b, w.Config.Sinks, w.Log))
+	if config.Tracer, err = w.startTracing(ctx); err != nil {
+		return err
+	}
+	w.onStop("sinks", startSinks(b, w.Config.Sinks, registry, w.Log))
 	loop := coordinator.New(b, config, coordinator.NewMetrics(registry), w.Log)
 	if admin != nil {
 		admin.setReady(loop.Ready)
 	}
+	stop, err := b.Serve(loop.Self(), loop.Status)
+	if err != nil {
+		return err
+	}
+	w.onStop("service", stop)
 	w.greet(b)
 	if err := loop.Run(ctx); err != nil {
 		return err
@@ -136,12 +143,6 @@ func why(ctx context.Context) error {
 	return nil
 }
 
-func newRegistry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
-}
-
 func (w *worker) startAdmin(registry *prometheus.Registry) (*admin, error) {
 	address := cmp.Or(w.HTTP, w.Config.HTTP)
 	if address == "" {
@@ -158,10 +159,10 @@ func (w *worker) startAdmin(registry *prometheus.Registry) (*admin, error) {
 
 // join connects to NATS, after starting it where none is named, and makes sure that
 // the streams are there.
-func (w *worker) join(ctx context.Context) (*bus.Bus, error) {
+func (w *worker) join(ctx context.Context, registry prometheus.Registerer) (*bus.Bus, error) {
 	to := w.connection(w.Config)
 	if to.URL == "" && to.Context == "" {
-		url, err := w.startEmbedded()
+		url, err := w.startEmbedded(registry)
 		if err != nil {
 			return nil, err
 		}
@@ -172,6 +173,7 @@ func (w *worker) join(ctx context.Context) (*bus.Bus, error) {
 		return nil, err
 	}
 	w.onStop("connection", b.Close)
+	registerConnection(registry, b)
 	w.at.NATS = b.Server()
 	return b, b.Provision(ctx)
 }
@@ -180,7 +182,7 @@ func (w *worker) join(ctx context.Context) (*bus.Bus, error) {
 // batches on their way in.
 const systemBytes = 1 << 30
 
-func (w *worker) startEmbedded() (url string, err error) {
+func (w *worker) startEmbedded(registry prometheus.Registerer) (url string, err error) {
 	if w.Config.Replicas > 1 {
 		return "", &Misuse{fmt.Errorf("replicas: %d need a cluster: name it with --nats, or leave replicas out", w.Config.Replicas)}
 	}
@@ -194,6 +196,7 @@ func (w *worker) startEmbedded() (url string, err error) {
 		return "", err
 	}
 	w.onStop("embedded NATS", server.Close)
+	registerStore(registry, server)
 	watching, cancel := context.WithCancel(context.Background())
 	w.onStop("disk watch", cancel)
 	go d.watch(watching, w.fail)

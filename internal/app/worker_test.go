@@ -102,10 +102,10 @@ func TestReportInConfigOut(t *testing.T) {
 	// An output is seen when it is committed, and counted when the worker hears so.
 	bustest.Eventually(t, 5*time.Second, "the config is counted", func() bool {
 		_, metrics = get(t, at.HTTP+"/metrics")
-		return strings.Contains(metrics, `retune_outputs_total{kind="config"} 1`)
+		return strings.Contains(metrics, `retune_outputs_total{kind="config"} 1`) && strings.Contains(metrics, "retune_inputs_applied_total 1")
 	})
 	for _, name := range []string{
-		"retune_inputs_total 1", `retune_outputs_total{kind="config"} 1`, "retune_workers 1", "retune_partitions_owned 4",
+		"retune_inputs_applied_total 1", `retune_outputs_total{kind="config"} 1`, "retune_workers 1", "retune_partitions_owned 4",
 		"retune_commit_duration_seconds_count", "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(metrics, "\n"+name) {

@@ -37,12 +37,14 @@ func (p *partition) apply(ctx context.Context, inputs []bus.Input) error {
 			return err
 		}
 	}
-	p.metrics.inputs.Add(float64(len(inputs)))
 	p.tidy()
-	if p.batch.empty() {
-		return nil
+	if !p.batch.empty() {
+		if err := p.commit(ctx); err != nil {
+			return err
+		}
 	}
-	return p.commit(ctx)
+	p.metrics.applied.Add(float64(len(inputs)))
+	return nil
 }
 
 func (p *partition) decode(inputs []bus.Input) {
@@ -111,9 +113,11 @@ func (p *partition) runs(id, study string) bool {
 }
 
 func (p *partition) applyOne(ctx context.Context, d *decoded) error {
+	began := p.traceBegin(d)
 	if err := p.decide(ctx, d); err != nil {
 		return err
 	}
+	p.traceApplied(d, began)
 	p.applied.Sequence, p.applied.Time = d.in.Sequence, d.in.Time
 	if p.changed.IsZero() {
 		p.changed = time.Now()
@@ -127,28 +131,28 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 		return nil
 	}
 	if why := p.poison[d.in.Sequence]; why != nil {
-		return p.deadLetter(ctx, d, why)
+		return p.deadLetter(ctx, d, deadFault, why)
 	}
 	if d.err != nil {
-		return p.deadLetter(ctx, d, d.err)
+		return p.deadLetter(ctx, d, classOf(d.err), d.err)
 	}
 	m := p.models[d.model]
 	if m.broken != nil && d.command.Op != "forget" {
-		return p.deadLetter(ctx, d, m.broken)
+		return p.deadLetter(ctx, d, deadState, m.broken)
 	}
-	if d.in.Sequence <= m.sequence {
+	if m.applied(d.in, p.offset.Adopted) {
 		return nil
 	}
 	forget := d.command.Op == "forget"
 	if !m.stored && !m.dirty && !forget && !p.limits.admits(ctx, p.offset.Models+p.fresh, p.number) {
-		return p.deadLetter(ctx, d, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
+		return p.deadLetter(ctx, d, deadLimit, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
 	}
 	if d.command.Op == "start" && m.study == nil && m.finished[d.study()].Name == "" {
 		var err error
 		if d.prior, err = p.learnPrior(ctx, d); isRetryable(err) || errors.Is(err, errNewerSchema) {
 			return err
 		} else if err != nil {
-			return p.deadLetter(ctx, d, err)
+			return p.deadLetter(ctx, d, deadCommand, err)
 		}
 	}
 	if err := p.prepare(ctx, m, d); err != nil {
@@ -168,7 +172,7 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	}
 	p.accept(m, s, before)
 	if refused != nil {
-		p.addDeadLetter(d, refused) // into the same commit: there is room
+		p.addDeadLetter(d, d.refusal(refused), refused) // into the same commit: there is room
 		return nil
 	}
 	if forget {
@@ -241,6 +245,9 @@ func (p *partition) makeRoom(ctx context.Context, study bool) error {
 // accept takes what a step decided into the batch.
 func (p *partition) accept(m *model, s *step, before int) {
 	p.scratch = s.metrics
+	if s.late {
+		p.metrics.late.Inc()
+	}
 	if !s.changed {
 		return
 	}
@@ -260,28 +267,6 @@ func (p *partition) accept(m *model, s *step, before int) {
 	if s.agents {
 		p.batch.agents = append(p.batch.agents, startedBy{m.id, s.sequence, s.retrained})
 	}
-}
-
-// deadLetter stores an input that cannot be used, once: a replay skips those that
-// are stored already.
-func (p *partition) deadLetter(ctx context.Context, d *decoded, reason error) error {
-	if err := p.makeRoom(ctx, false); err != nil {
-		return err
-	}
-	p.addDeadLetter(d, reason)
-	return nil
-}
-
-func (p *partition) addDeadLetter(d *decoded, reason error) {
-	s := p.step(d.model, d.in.Sequence, d.in.Time, d.in.TraceParent)
-	slot := (p.offset.Slot + len(p.batch.dead)) % deadSlots
-	public := s.names.Metrics(d.model)
-	if d.kind == wire.KindStudy {
-		public = s.names.StudyCommand(d.model)
-	}
-	p.batch.outputs = append(p.batch.outputs, s.dead(p.number, slot, public, d.in.ContentType, d.in.Body, reason))
-	p.batch.dead = append(p.batch.dead, d.in.Sequence)
-	p.log.Warn().Str("model", d.model).Uint64("sequence", d.in.Sequence).Str("error", reason.Error()).Msg("dead letter")
 }
 
 // tidy forgets what only the chunk needed: what became of studies that it asked

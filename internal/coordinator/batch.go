@@ -55,7 +55,11 @@ func (p *partition) commit(ctx context.Context) error {
 	for _, a := range p.batch.agents {
 		err := p.bus.EnsureAgents(ctx, a.model)
 		if errors.Is(err, bus.ErrRefused) && a.retrain {
-			p.unsearched[a.sequence] = true
+			if a.sequence == 0 {
+				p.barred[a.model] = true
+			} else {
+				p.unsearched[a.sequence] = true
+			}
 			p.log.Error().Err(err).Str("model", a.model).Msg("a retrain event starts no study: the agents' consumer is refused")
 			return errUnfit
 		}
@@ -72,21 +76,33 @@ func (p *partition) commit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode offset: %w", err)
 	}
+	began := time.Now()
 	revision, err := p.store(ctx, bus.Commit{Partition: p.number, Fence: p.fence, Offset: body, Writes: writes})
 	if err != nil {
 		return err
 	}
 	p.fence, p.offset = revision, next
 	for _, m := range p.batch.touched {
+		p.countEnded(m)
 		if m.dirty && !m.stored {
 			p.fresh--
 		}
 		m.written()
 	}
-	p.metrics.models.WithLabelValues(p.label).Set(float64(p.offset.Models))
-	p.metrics.studies.WithLabelValues(p.label).Set(float64(len(p.running)))
+	p.metrics.shares.set(p, p.share())
+	p.traceCommit(began, time.Now())
 	p.committed()
 	return nil
+}
+
+// countEnded counts the trials that have ended since the model was written.
+func (p *partition) countEnded(m *model) {
+	for _, e := range m.ended {
+		p.metrics.ended(e.study)
+	}
+	if m.study != nil {
+		p.metrics.ended(m.study)
+	}
 }
 
 // unlessRefused makes an input unusable whose side effect the server refuses for
@@ -137,6 +153,7 @@ func (p *partition) nextOffset() offsetRecord {
 			next.Models--
 		}
 	}
+	next.Health = p.nextHealth()
 	next.Slot = (next.Slot + len(p.batch.dead)) % deadSlots
 	next.Dead = nil
 	for _, sequence := range append(slices.Clone(p.offset.Dead), p.batch.dead...) {
@@ -152,13 +169,16 @@ func (p *partition) nextOffset() offsetRecord {
 func (p *partition) store(ctx context.Context, c bus.Commit) (uint64, error) {
 	for {
 		revision, err := p.committer.Commit(ctx, c)
+		p.metrics.commit(err)
 		if !errors.Is(err, bus.ErrFull) {
 			p.metrics.stalled.WithLabelValues(p.label).Set(0)
 			p.stalled.Store(false)
 			return revision, err
 		}
 		p.metrics.stalled.WithLabelValues(p.label).Set(1)
-		p.stalled.Store(true)
+		if !p.stalled.Swap(true) {
+			p.metrics.stalls.Inc()
+		}
 		if p.reader != nil {
 			_, _ = p.position(ctx) // the lag grows, and is seen to
 		}
@@ -175,8 +195,12 @@ func (p *partition) store(ctx context.Context, c bus.Commit) (uint64, error) {
 
 // committed logs and counts what is now true, and starts an empty batch.
 func (p *partition) committed() {
-	for _, o := range p.batch.outputs {
-		p.metrics.outputs.WithLabelValues(o.kind).Inc()
+	for i := range p.batch.outputs {
+		o := &p.batch.outputs[i]
+		p.metrics.output(o)
+		if o.kind == KindDead {
+			p.logDead(o)
+		}
 	}
 	for _, n := range p.batch.notes {
 		event := p.log.Info()
@@ -186,7 +210,29 @@ func (p *partition) committed() {
 		if n.err != "" {
 			event = event.Str("error", n.err)
 		}
-		event.Msg(n.text)
+		event.Str("model", n.model).Uint64("sequence", n.sequence).Msg(n.text)
 	}
 	p.batch = batch{outputs: p.batch.outputs[:0], touched: p.batch.touched[:0]}
+}
+
+// logDead leads from an alert to the model and to the input that cannot be used.
+func (p *partition) logDead(o *output) {
+	line := p.log.Warn().Str("model", o.header["Retune-Model"]).Str("id", o.header["ce-id"]).Uint64("sequence", o.by.sequence).
+		Str("reason", o.labels[0]).Str("error", o.header["Retune-Error"])
+	if trace := traceOf(o.by.trace); trace != "" {
+		line = line.Str("trace", trace)
+	}
+	line.Msg("dead letter")
+}
+
+// nextHealth is the count of models that are not healthy once the batch is stored.
+func (p *partition) nextHealth() *healthCounts {
+	next := *p.offset.Health
+	for _, m := range p.batch.touched {
+		if m.health != m.counted {
+			next.add(m.counted, -1)
+			next.add(m.health, 1)
+		}
+	}
+	return &next
 }

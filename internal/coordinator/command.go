@@ -148,7 +148,7 @@ func (s *step) forget(m *model) {
 	}
 	fresh := newModel(m.id, m.policy)
 	fresh.sequence, fresh.now, fresh.stored, fresh.runs = m.sequence, m.now, m.stored, m.runs
-	fresh.dirty, fresh.since, fresh.touched = m.dirty, m.since, m.touched
+	fresh.dirty, fresh.since, fresh.touched, fresh.counted = m.dirty, m.since, m.touched, m.counted
 	*m = *fresh
 	s.changed = true
 }

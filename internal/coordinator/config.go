@@ -31,6 +31,7 @@ type Config struct {
 	// AdoptInputs accepts an input stream that is not the one read before: reading
 	// starts over at its beginning, or at its end if it only lost its tail.
 	AdoptInputs bool
+	Tracer      Tracer // nil: no spans
 }
 
 // Policy says what is done for the models whose id matches a pattern.
@@ -58,7 +59,7 @@ func (c *Config) policy(model string) *Policy {
 	return &unmatched
 }
 
-var unmatched = Policy{Monitor: must(observer.New(observer.Policy{}))}
+var unmatched = Policy{Monitor: must(observer.Parse(nil))}
 
 func must[T any](v T, err error) T {
 	if err != nil {

@@ -99,7 +99,10 @@ func suggest(s strategy.Strategy, request func() strategy.Request) (config map[s
 func (s *step) monitor(m *model, r *wire.Report) {
 	report := m.observed(r, s.metrics, s.now)
 	s.metrics = report.Metrics
-	if f, told := m.policy.Monitor.Observe(m.monitor, report); told {
+	late := m.policy.Monitor.Condition(m.monitor).Late
+	f, told := m.policy.Monitor.Observe(m.monitor, report)
+	s.late = m.policy.Monitor.Condition(m.monitor).Late > late
+	if told {
 		s.retrain(m, f, reportTime(r, s.now), m.version(r), r.RunID)
 	}
 }
@@ -111,12 +114,15 @@ func (s *step) retrain(m *model, f observer.Finding, at time.Time, version, runI
 	event := wire.Retrain{
 		ID: id, ModelID: m.id, Trigger: string(f.Trigger), Reason: f.Reason, Severity: string(f.Severity),
 		Metric: f.Metric, Detector: f.Detector, Value: &f.Value, Config: m.config, Deviations: f.Deviations,
-		Reports: f.Reports, Since: wire.Time(f.Since), Version: version, RunID: runID, Time: wire.Time(at), Sequence: s.sequence,
+		Reports: f.Reports, Version: version, RunID: runID, Time: wire.Time(at), Sequence: s.sequence,
 	}
 	if !math.IsNaN(f.Reference) {
 		event.Reference = &f.Reference
 	}
-	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, event)
+	if !f.Since.IsZero() {
+		event.Since = wire.Time(f.Since)
+	}
+	s.emitRetrain(event)
 	s.searchAgain(m, id)
 }
 
@@ -176,9 +182,9 @@ func (m *model) newestVersion() string {
 	return m.versions[len(m.versions)-1]
 }
 
-// reportTime is when the trainer measured; by default when it was stored.
+// reportTime is when the trainer measured; by default when it was stored, and never after that.
 func reportTime(r *wire.Report, stored time.Time) time.Time {
-	if r.Time.IsZero() {
+	if r.Time.IsZero() || r.Time.After(stored) {
 		return stored
 	}
 	return r.Time

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,30 +155,6 @@ func (r *running) fatal() error {
 	case <-time.After(15 * time.Second):
 		r.t.Fatal("the worker goes on")
 		return nil
-	}
-}
-
-func TestNewerSchema(t *testing.T) {
-	t.Parallel()
-	for name, key := range map[string]string{"model": wire.ModelKey(0, "m"), "offset": wire.OffsetKey(0)} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := setup(t)
-			w := b.worker()
-			b.report("m", `{"metrics":{"loss":1}}`)
-			b.settle()
-			w.stop()
-			value := must(wire.MarshalState(map[string]any{"v": newestSchema + 1}))
-			must(b.kv().Put(t.Context(), key, value))
-			w = b.worker()
-			b.report("m", `{"metrics":{"loss":1}}`)
-			if err := w.fatal(); !errors.Is(err, errNewerSchema) {
-				t.Errorf("stopped with: %v", err)
-			}
-			if e := must(b.kv().Get(t.Context(), key)); !slices.Equal(e.Value(), value) {
-				t.Error("the newer state was overwritten")
-			}
-		})
 	}
 }
 

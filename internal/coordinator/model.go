@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/strategy"
 	"github.com/visutility/retune/internal/study"
@@ -39,6 +40,7 @@ type model struct {
 	policy    *Policy
 	sequence  uint64    // of the last input applied
 	now       time.Time // of the last input or tick; never runs backwards
+	adopted   time.Time // of an input stream that was adopted since, what was stored until then is applied
 	number    uint64    // live configs given
 	reports   uint64    // live ones
 	failed    uint64    // live ones in state failed
@@ -57,6 +59,8 @@ type model struct {
 	since     uint64                    // while dirty: the first input that is not written
 	touched   bool                      // part of the batch that is being made
 	broken    error                     // why its stored state cannot be read
+	health    health                    // as encoded last
+	counted   health                    // as the offset counts it
 }
 
 // endedStudy is a study that ended since its model was written.
@@ -125,11 +129,15 @@ func restore(id string, policy *Policy, body []byte, epoch uint32) (*model, erro
 	}
 	m.sequence, m.now, m.stored = r.Sequence, r.Now, !r.Forgotten
 	if r.Epoch != epoch {
-		m.sequence = 0
+		m.sequence, m.adopted = 0, r.Now
 	}
 	m.number, m.reports, m.failed = r.Number, r.Reports, r.Failed
 	m.versions, m.config, m.memory = r.Versions, r.Config, r.Memory
+	m.counted = healthOf(r.Episode)
 	m.monitor = policy.Monitor.Restore(observer.Stored{Rules: r.Monitor, Episode: r.Episode})
+	if r.Episode == nil && r.Reports > 0 { // stored before silence was watched
+		policy.Monitor.Alive(m.monitor, r.Now)
+	}
 	return m, nil
 }
 
@@ -157,6 +165,12 @@ func (m *model) see(version string) bool {
 		m.versions = slices.Clone(m.versions[1:])
 	}
 	return true
+}
+
+// applied tells whether the model has had this input. In an adopted stream sequences noted
+// before mean nothing, but a restored one has its times.
+func (m *model) applied(in bus.Input, adopted uint64) bool {
+	return in.Sequence <= m.sequence || in.Sequence <= adopted && !in.Time.After(m.adopted)
 }
 
 // advance moves the model's time on to t, never back.

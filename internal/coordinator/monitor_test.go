@@ -1,11 +1,13 @@
 package coordinator
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/wire"
@@ -181,4 +183,46 @@ func TestLateReportsAreNotJudged(t *testing.T) {
 	if e := b.model("m").Episode; e == nil || e.Late != 1 || e.Newest == nil || !e.Newest.Equal(time.Date(2026, 3, 1, 12, 1, 0, 0, time.UTC)) {
 		t.Errorf("%+v", e)
 	}
+}
+
+// TestAStudyEndsAsItsModelTurnsStale: what the end stops and what the silence starts is too much for one commit.
+func TestAStudyEndsAsItsModelTurnsStale(t *testing.T) {
+	t.Parallel()
+	b, retrains := monitored(t, `{"rules":[],"stale_after":"3s"}`)
+	const study = `{%s"objective":{"metric":"loss","goal":"minimize"},"strategy":"random","space":{"lr":{"type":"float","low":0,"high":1}},"max_trials":1000,"parallelism":256%s}`
+	b.config.Policies[0].Study = must(wire.DecodeTree(fmt.Appendf(nil, study, "", ""), "")).(map[string]any)
+	configs := b.subscribe("retune.config.m.>")
+	b.worker()
+	b.report("m", `{"metrics":{"loss":1}}`)
+	b.command("m", `{"op":"start","study":`+study+`}`, `"name":"s",`, `,"max_duration":"3s"`)
+	for range 256 {
+		b.next(configs)
+	}
+	b.next(retrains)
+	b.report("m", `{"metrics":{"loss":1}}`)
+	b.settle()
+}
+
+// TestAConsumerThatWasRefusedIsForgotten: with room again, the next silence starts a study.
+func TestAConsumerThatWasRefusedIsForgotten(t *testing.T) {
+	t.Parallel()
+	b, retrains := monitored(t, `{"rules":[],"stale_after":"1500ms"}`)
+	b.config.Policies[0].Study = must(wire.DecodeTree([]byte(`{"objective":{"metric":"loss","goal":"minimize"},"strategy":"random",
+		"space":{"lr":{"type":"float","low":0,"high":1}},"max_trials":3}`), "")).(map[string]any)
+	configs := b.subscribe("retune.config.>")
+	b.worker()
+	for i := range 2 {
+		must(b.js.CreateConsumer(t.Context(), "KV_retune", jetstream.ConsumerConfig{Durable: fmt.Sprint("c", i)}))
+	}
+	set := must(b.js.Stream(t.Context(), "KV_retune")).CachedInfo().Config
+	set.MaxConsumers = 2
+	must(b.js.UpdateStream(t.Context(), set))
+	b.report("m1", `{"metrics":{"loss":1}}`)
+	b.next(retrains)
+	b.none(configs)
+	set.MaxConsumers = -1
+	must(b.js.UpdateStream(t.Context(), set))
+	b.report("m2", `{"metrics":{"loss":1}}`)
+	b.next(retrains)
+	b.next(configs)
 }

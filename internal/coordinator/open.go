@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -15,7 +16,7 @@ import (
 // starts reading after it.
 func (p *partition) open(ctx context.Context) error {
 	p.models, p.due, p.running = map[string]*model{}, map[string]time.Time{}, map[string]bool{}
-	p.dirty, p.fresh, p.batch, p.behind = nil, 0, batch{}, false
+	p.dirty, p.fresh, p.batch, p.behind, p.traced = nil, 0, batch{}, false, nil
 	p.changed, p.ticked, p.polled, p.moved, p.newest = time.Time{}, time.Time{}, time.Now(), time.Now(), bus.Place{}
 	entry, err := p.bus.ReadOffset(ctx, p.number)
 	if err != nil {
@@ -29,6 +30,9 @@ func (p *partition) open(ctx context.Context) error {
 	}
 	adopted, err := p.findPlace(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.countHealth(ctx); err != nil {
 		return err
 	}
 	if err := p.findDue(ctx); err != nil {
@@ -75,8 +79,13 @@ func (p *partition) adopt(ctx context.Context, created time.Time) error {
 	if err != nil {
 		return err
 	}
+	newest, err := p.bus.Newest(ctx)
+	if err != nil {
+		return err
+	}
 	p.log.Warn().Uint64("after", from).Time("applied_until", p.offset.Time).Msg("adopting an input stream that was not read before")
 	p.offset.Sequence, p.offset.Time, p.offset.Created, p.offset.Dead = from, time.Time{}, created, nil
+	p.offset.Adopted = newest.Sequence
 	p.offset.Epoch++
 	return nil
 }
@@ -103,6 +112,9 @@ func (p *partition) findSilent(ctx context.Context) error {
 		var r record
 		if !ok || p.frozen[key.Model] || wire.UnmarshalState(e.Value, &r) != nil {
 			continue
+		}
+		if r.Episode == nil && r.Reports > 0 {
+			r.Episode = &observer.EpisodeSnapshot{Arrived: &r.Now} // stored before silence was watched
 		}
 		due := p.config.policy(key.Model).Monitor.DueAfter(r.Episode)
 		if due = sooner(due, p.due[key.Model]); !due.IsZero() {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -20,6 +21,8 @@ type output struct {
 	header  map[string]string
 	body    []byte
 	ttl     time.Duration
+	by      cause
+	labels  []string // of the metric that counts its kind
 }
 
 // cause is what an output follows from: an input, or time (sequence 0).
@@ -42,6 +45,7 @@ type step struct {
 	unsearched bool             // no study can be started by a retrain event
 	prior      []strategy.Trial // results of the earlier studies that a start command names
 	changed    bool             // the model has to be written
+	late       bool             // the report was too old to be judged
 	notes      []note
 	err        error
 	metrics    []observer.Metric // scratch
@@ -49,13 +53,23 @@ type step struct {
 
 // note is something to log once the step is committed.
 type note struct {
-	warn bool
-	text string
-	err  string
+	model    string
+	sequence uint64
+	warn     bool
+	text     string
+	err      string
 }
 
 func (s *step) note(warn bool, err, format string, args ...any) {
-	s.notes = append(s.notes, note{warn, fmt.Sprintf(format, args...), err})
+	s.notes = append(s.notes, note{s.model, s.sequence, warn, fmt.Sprintf(format, args...), err})
+}
+
+// emitRetrain emits an event and says how it is counted.
+func (s *step) emitRetrain(event wire.Retrain) {
+	s.emit(KindRetrain, s.names.Retrain(s.model, event.ID), event.ID, event)
+	if s.err == nil {
+		s.outputs[len(s.outputs)-1].labels = []string{event.Trigger, cmp.Or(event.Severity, "none")}
+	}
 }
 
 // emit encodes a message under the encoding of its kind and adds the headers that
@@ -74,7 +88,9 @@ func (s *step) emit(kind, subject, id string, message any) {
 	if kind == KindConfig && subject == s.names.LiveConfig(s.model) {
 		ttl = 0
 	}
-	s.outputs = append(s.outputs, output{kind, subject, s.header(kind, id, encoding.ContentType()), body, ttl})
+	s.outputs = append(s.outputs, output{
+		kind: kind, subject: subject, header: s.header(kind, id, encoding.ContentType()), body: body, ttl: ttl, by: s.cause,
+	})
 }
 
 // header gives CloudEvents 1.0 attributes in binary mode (NATS protocol binding)
@@ -119,8 +135,8 @@ const deadBody = 16 << 10
 // deadSlots per partition are reused in turn, so that garbage cannot fill the store.
 const deadSlots = 1000
 
-// dead makes the dead letter of an input.
-func (s *step) dead(partition, slot int, subject, contentType string, body []byte, reason error) output {
+// dead makes the dead letter of an input. class is one of the reasons of deadletter.go.
+func (s *step) dead(partition, slot int, subject, contentType string, body []byte, class string, reason error) output {
 	if contentType == "" {
 		contentType = "application/octet-stream"
 	}
@@ -130,7 +146,10 @@ func (s *step) dead(partition, slot int, subject, contentType string, body []byt
 	h["Retune-Model"] = headerText(s.model)
 	h["Retune-Subject"] = subject
 	h["Retune-Sequence"] = strconv.FormatUint(s.sequence, 10)
-	return output{KindDead, s.names.Dead(partition, slot), h, body[:min(len(body), deadBody)], s.config.TTL[KindDead]}
+	return output{
+		kind: KindDead, subject: s.names.Dead(partition, slot), header: h, body: body[:min(len(body), deadBody)],
+		ttl: s.config.TTL[KindDead], by: s.cause, labels: []string{class},
+	}
 }
 
 // headerText makes a text fit for a header: one line, of bounded length.

@@ -26,8 +26,8 @@ const (
 	flushLatest = 10 * time.Second
 	flushInputs = 32_768
 	tickEvery   = time.Second
-	// pollEvery is how often the server is asked for the lag: that also finds a
-	// message that was lost with none after it.
+	// pollEvery is how often the server is asked for the lag, which also finds a
+	// message that was lost with none after it, and for the size of the bucket.
 	pollEvery = 5 * time.Second
 )
 
@@ -68,10 +68,12 @@ type partition struct {
 	polled   time.Time
 	moved    time.Time
 	newest   bus.Place // the stream's end at that time
+	traced   []traced  // inputs whose trace is sampled, not known to be committed
 
 	// What outlives failures.
 	poison     map[uint64]error // inputs that made apply panic
 	unsearched map[uint64]bool  // reports whose retrain event can start no study
+	barred     map[string]bool  // models whose next tick can start none
 	oversized  map[string]error // models whose state does not fit a message
 	frozen     map[string]bool  // models whose tick panicked
 	decoder    wire.Decoder
@@ -139,6 +141,9 @@ func (p *partition) serve(ctx context.Context) error {
 	}
 	defer p.reader.Close()
 	p.opened()
+	p.metrics.stalled.WithLabelValues(p.label).Set(0)
+	p.metrics.shares.set(p, p.share())
+	defer p.metrics.shares.drop(p)
 	timer := time.NewTicker(100 * time.Millisecond)
 	defer timer.Stop()
 	for {
@@ -147,6 +152,7 @@ func (p *partition) serve(ctx context.Context) error {
 			return err
 		}
 		if len(inputs) > 0 {
+			p.metrics.read.Add(float64(len(inputs)))
 			if err := p.apply(ctx, inputs); err != nil {
 				return err
 			}
@@ -306,7 +312,12 @@ func (p *partition) tick(ctx context.Context, idle bool) error {
 			now = at.Time
 		}
 	}
-	for _, id := range p.dueBy(now) {
+	ids := p.dueBy(now)
+	ids = ids[:min(len(ids), ticksAtOnce)]
+	if err := p.load(ctx, p.unknown(ids), nil); err != nil {
+		return err
+	}
+	for _, id := range ids {
 		if err := p.tickModel(ctx, id, now); err != nil {
 			return err
 		}
@@ -314,7 +325,24 @@ func (p *partition) tick(ctx context.Context, idle bool) error {
 	if p.batch.empty() {
 		return nil
 	}
-	return p.commit(ctx)
+	if err := p.commit(ctx); err != nil {
+		return err
+	}
+	p.evict()
+	return nil
+}
+
+// ticksAtOnce bounds for how many models time passes before inputs have their turn.
+const ticksAtOnce = 500
+
+// unknown are the models that have to be read.
+func (p *partition) unknown(ids []string) (missing []string) {
+	for _, id := range ids {
+		if p.models[id] == nil {
+			missing = append(missing, id)
+		}
+	}
+	return missing
 }
 
 func (p *partition) tickModel(ctx context.Context, id string, now time.Time) error {
@@ -337,7 +365,8 @@ func (p *partition) outside(ctx context.Context, id string, now time.Time, chang
 		return err
 	}
 	s := p.step(id, 0, now, "")
-	s.unsearched = p.unsearched[0] // of all ticks alike
+	s.unsearched = p.barred[id]
+	delete(p.barred, id)
 	before := m.writes()
 	refused := guard(func() error { change(s, m); return nil })
 	if unfit := cmp.Or(s.err, panicked(refused)); unfit != nil {

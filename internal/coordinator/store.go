@@ -19,10 +19,13 @@ type offsetRecord struct {
 	Time     time.Time `msgpack:"time"`
 	Created  time.Time `msgpack:"created"` // of the input stream
 	Epoch    uint32    `msgpack:"epoch,omitempty"`
+	Adopted  uint64    `msgpack:"adopted,omitempty"` // the input stream's end when it was adopted
 	Models   int       `msgpack:"models"`            // known ones
 	Slot     int       `msgpack:"slot"`              // for the next dead letter
 	Dead     []uint64  `msgpack:"dead,omitempty"`    // dead-lettered inputs after Sequence
 	Expired  uint64    `msgpack:"expired,omitempty"` // times that inputs expired unread
+
+	Health *healthCounts `msgpack:"health,omitempty"` // of the known models; nil: not counted
 }
 
 func (o offsetRecord) place() bus.Place {
@@ -148,7 +151,7 @@ func (p *partition) learn(s studyName, body []byte) error {
 			return fmt.Errorf("study %s of model %s: %w", s.study, s.model, err)
 		}
 		if err != nil {
-			p.refuse(s, fmt.Errorf("what is stored of study %s of model %s cannot be read: %w: use another name, or send a forget command", s.study, s.model, err))
+			p.refuse(s, errState{fmt.Errorf("what is stored of study %s of model %s cannot be read: %w: use another name, or send a forget command", s.study, s.model, err)})
 			return nil
 		}
 	}
@@ -210,13 +213,14 @@ func (p *partition) stateWrites(m *model) ([]bus.Write, error) {
 		writes = append(writes, p.bus.Delete(wire.StudyKey(p.number, m.id)))
 	}
 	if m.forgotten {
+		m.health = 0
 		err := put(wire.ModelKey(p.number, m.id), p.bus.Settings().InputAge+24*time.Hour, m.tombstone(p.offset.Epoch))
 		return writes, err
 	}
-	if err := put(wire.ModelKey(p.number, m.id), 0, m.record(p.offset.Epoch)); err != nil {
-		return nil, err
-	}
-	return writes, nil
+	r := m.record(p.offset.Epoch)
+	m.health = healthOf(r.Episode)
+	err := put(wire.ModelKey(p.number, m.id), 0, r)
+	return writes, err
 }
 
 // outgrown gives a model up whose state no message can hold: its inputs become dead
@@ -238,7 +242,7 @@ func (p *partition) trialWrites(m *model, s *study.Study, put func(string, time.
 
 // written notes that all of the model is stored.
 func (m *model) written() {
-	m.dirty, m.touched, m.stored, m.ended = false, false, !m.forgotten, nil
+	m.dirty, m.touched, m.stored, m.ended, m.counted = false, false, !m.forgotten, nil, m.health
 	m.runs, m.informed = m.study != nil, false
 	if m.study != nil {
 		m.study.ResetChanged()

@@ -63,6 +63,9 @@ func (s *step) tick(m *model) {
 		s.changed = true
 		m.study.Caused(s.as(""))
 		s.publish(m, m.study.Tick(s.now), "")
+		if m.study == nil {
+			return // a study more, because of a silence, would be too much for one commit: it comes with the next tick
+		}
 	}
 	if f, told := m.policy.Monitor.Tick(m.monitor, s.now); told {
 		s.changed = true
@@ -146,7 +149,7 @@ func (s *step) improved(m *model, sum study.Summary) {
 		reason += fmt.Sprintf(", better than the baseline %.6g", *d.Baseline)
 	}
 	id := wire.ID(s.now, m.id, s.sequence, len(s.outputs))
-	s.emit(KindRetrain, s.names.Retrain(m.id, id), id, wire.Retrain{
+	s.emitRetrain(wire.Retrain{
 		ID: id, ModelID: m.id, Trigger: "improved", Reason: reason, Metric: d.Metric, Value: sum.Best.Value, Reference: d.Baseline,
 		Config: m.config, BestTrial: bestTrial(sum.Best), Study: sum.Name, Time: wire.Time(s.now), Sequence: s.sequence,
 	})

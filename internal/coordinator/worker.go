@@ -64,14 +64,13 @@ func New(b *bus.Bus, config Config, metrics *Metrics, log zerolog.Logger) *Worke
 func (w *Worker) Run(ctx context.Context) error {
 	background, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	committer, err := w.bus.NewCommitter(background, Lanes(1), func(d time.Duration, messages int) {
-		w.metrics.commits.Observe(d.Seconds())
-		w.metrics.messages.Add(float64(messages))
-	})
+	committer, err := w.bus.NewCommitter(background, Lanes(1), w.metrics.batch)
 	if err != nil {
 		return err
 	}
 	w.committer = committer
+	w.metrics.partitions.Set(float64(w.bus.Settings().Partitions))
+	go w.watchBucket(background)
 	membership, leave := context.WithCancel(background)
 	left := make(chan error, 1)
 	go func() { left <- w.bus.Join(membership, w.announce, w.assign) }()
@@ -119,6 +118,26 @@ func (w *Worker) Ready() error {
 	return nil
 }
 
+// Self is what the worker says of itself to others.
+func (w *Worker) Self() bus.Worker { return w.self }
+
+// Status is how the worker is right now.
+func (w *Worker) Status() bus.Status {
+	s := bus.Status{Worker: w.announce(), Total: w.bus.Settings().Partitions}
+	w.mu.Lock()
+	s.Wanted = len(w.served)
+	w.mu.Unlock()
+	_, s.Owned = w.metrics.shares.sum()
+	for _, n := range s.Lag {
+		s.Behind += n
+	}
+	if err := w.Ready(); err != nil {
+		s.Reason = err.Error()
+	}
+	s.Ready = s.Reason == ""
+	return s
+}
+
 // Applied tells whether each partition that this worker serves has applied its
 // input `last[p]`.
 func (w *Worker) Applied(last []uint64) bool {
@@ -150,7 +169,7 @@ func (w *Worker) assign(workers []bus.Worker) {
 	}
 	w.committer.SetLanes(Lanes(len(workers)))
 	w.metrics.workers.Set(float64(len(workers)))
-	w.metrics.owned.Set(float64(len(mine)))
+	w.metrics.wanted.Set(float64(len(mine)))
 	w.limits.setOwned(len(mine))
 	w.log.Info().Int("workers", len(workers)).Int("partitions", len(mine)).Msg("partitions shared out")
 	w.mu.Lock()
@@ -190,7 +209,7 @@ func (w *Worker) start(number int) {
 	p := &partition{
 		number: number, label: labelOf(number), config: &w.config, bus: w.bus, committer: w.committer, metrics: w.metrics,
 		limits: w.limits, thinkers: w.thinkers, log: w.log.With().Int("partition", number).Logger(), stop: ctx,
-		poison: map[uint64]error{}, unsearched: map[uint64]bool{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
+		poison: map[uint64]error{}, unsearched: map[uint64]bool{}, barred: map[string]bool{}, oversized: map[string]error{}, frozen: map[string]bool{}, stallPause: time.Second,
 		moveEvery: max(time.Second, min(w.bus.Settings().InputAge/10, time.Hour)),
 		progress:  &t.applied, stalled: &t.stalled,
 		opened: func() {
@@ -228,4 +247,21 @@ func (w *Worker) stopAll() {
 	w.served, w.ended = map[int]*tenancy{}, true
 	w.mu.Unlock()
 	w.serving.Wait()
+}
+
+// watchBucket asks now and then how full the bucket is.
+func (w *Worker) watchBucket(ctx context.Context) {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	for {
+		if used, most, err := w.bus.BucketSize(ctx); err == nil {
+			w.metrics.bucket.Set(float64(used))
+			w.metrics.bucketMost.Set(float64(most))
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }

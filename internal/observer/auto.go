@@ -207,7 +207,7 @@ func (d *auto) fits(memory []float64) bool {
 		return false
 	}
 	reports, recovery := memory[autoReports], memory[autoRecovery]
-	raised := d.raised(memory)
+	raised := 1 + autoYouth*d.slow/float64(d.first()) // when the reference was smallest
 	return counts(memory[autoGross]) && counts(reports) && reports >= float64(d.first()) && reports <= float64(d.warmUp) &&
 		math.Abs(memory[autoScore]) <= autoFarthestScore &&
 		autoChart(memory[autoFast:]).fits(d.fast*raised) && autoChart(memory[autoSlow:]).fits(d.slow*raised) &&

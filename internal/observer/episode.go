@@ -1,6 +1,9 @@
 package observer
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // instant is a time in milliseconds since 1970, and small, as states are many. 0 is no time.
 type instant int64
@@ -12,10 +15,20 @@ func toInstant(t time.Time) instant {
 	return 1
 }
 
+// orZero is the zero time where there is none.
+func (i instant) orZero() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return i.time()
+}
+
 func (i instant) time() time.Time { return time.UnixMilli(int64(i)).UTC() }
 
+// since is at most some 292 years, what a Duration holds.
 func (i instant) since(earlier instant) time.Duration {
-	return time.Duration(i-earlier) * time.Millisecond
+	const most = instant(math.MaxInt64 / int64(time.Millisecond))
+	return time.Duration(min(max(i-earlier, -most), most)) * time.Millisecond
 }
 
 // episode is what a monitor remembers of one model beside its rules.
@@ -27,6 +40,7 @@ type episode struct {
 	newest   instant  // time of the newest report that was judged
 	arrived  instant  // when the last report was stored
 	silent   bool     // that the model is stale was told
+	missed   instant  // when that was told last
 	late     uint64   // reports that were too old to be judged
 }
 

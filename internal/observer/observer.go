@@ -56,7 +56,7 @@ type Finding struct {
 	Reference  float64   // what Value was judged against; NaN when Value is not finite
 	Deviations float64   // how many standard deviations the level is worse than the reference; 0: the detector knows none
 	Reports    int       // how many of the latest reports with the metric, this one included, the change lasts
-	Since      time.Time // of the first of them; when stale, of the last report
+	Since      time.Time // of the first of them, zero if that is not known; when stale, of the last report
 }
 
 // Monitor is a compiled Policy. It is immutable, and shared by all models with that policy.
@@ -163,13 +163,18 @@ func (m *Monitor) Due(st *State) time.Time {
 	if m.policy.StaleAfter <= 0 || st == nil || st.episode.arrived == 0 {
 		return time.Time{}
 	}
-	if !st.episode.silent {
-		return st.episode.arrived.time().Add(m.policy.StaleAfter)
-	}
-	if m.policy.Repeat <= 0 {
+	e := &st.episode
+	switch {
+	case e.silent && m.policy.Repeat > 0:
+		return e.missed.time().Add(m.policy.Repeat)
+	case e.silent:
 		return time.Time{}
 	}
-	return st.episode.told.time().Add(m.policy.Repeat)
+	due := e.arrived.time().Add(m.policy.StaleAfter)
+	if quiet := e.missed.time().Add(m.policy.CoolDown); e.missed != 0 && quiet.After(due) {
+		return quiet
+	}
+	return due
 }
 
 // WatchesSilence tells whether models can turn stale.
@@ -187,7 +192,7 @@ func (m *Monitor) Tick(st *State, now time.Time) (Finding, bool) {
 		return Finding{}, false
 	}
 	e := &st.episode
-	e.silent, e.told = true, toInstant(now)
+	e.silent, e.missed = true, toInstant(now)
 	return staleFinding(e.arrived.time(), now, m.policy.StaleAfter), true
 }
 
@@ -198,7 +203,7 @@ func (m *Monitor) Rebase(st *State) {
 		before := st.episode
 		st.episode = episode{arrived: before.arrived, silent: before.silent}
 		if before.silent {
-			st.episode.told = before.told
+			st.episode.missed = before.missed
 		}
 	}
 }

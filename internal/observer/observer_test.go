@@ -132,7 +132,7 @@ func TestSnapshotIsReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The hash is stored by running workers: a change of it makes every model start afresh.
-	want := `[{"hash":"loss/rolling_mean/99c010910e0eaa8b","episode":"warning","values":[0.5,0.25,7],"recent":1,"since":"0001-01-01T00:00:00Z","reports":1,"held":"0001-01-01T00:00:00Z"}]`
+	want := `[{"hash":"loss/rolling_mean/99c010910e0eaa8b","episode":"warning","values":[0.5,0.25,7],"recent":1,"since":"0001-01-01T00:00:00Z","reports":1,"latest":"0001-01-01T00:00:00Z","held":"0001-01-01T00:00:00Z"}]`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -18,7 +18,7 @@ import (
 func Parse(tree any) (*Monitor, error) {
 	switch tree := tree.(type) {
 	case nil:
-		return New(Policy{})
+		return New(Policy{LateAfter: DefaultLateAfter})
 	case []any:
 		return parseRules(Policy{LateAfter: DefaultLateAfter}, tree, "monitor", nil)
 	case map[string]any:

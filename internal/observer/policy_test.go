@@ -88,18 +88,22 @@ func TestPolicy(t *testing.T) {
 		"all":                                {Policy{Rules: three, Need: 3}, "0 a=2 b=2 c=0; 1 c=2; 2 b=0; 3 b=2", "1: warning c; 3: warning b"},
 		"two of three":                       {Policy{Rules: three, Need: 2}, "0 a=2; 1 c=2; 2 b=2; 3 a=0; 4 b=0; 5 b=2", "1: warning c; 5: warning b"},
 		"cool-down":                          {Policy{Rules: []Spec{loss}, CoolDown: 10 * time.Minute}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=0; 4 loss=2; 9 loss=2; 10 loss=2; 11 loss=2", "0: warning loss; 10: warning loss"},
-		"a cool-down does not hide what gets worse": {Policy{Rules: []Spec{loss, critical}, CoolDown: time.Hour}, "0 loss=2; 1 loss=6", "0: warning loss; 1: critical loss"},
-		"nor does one of a warning hide a NaN":      {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=NaN; 4 loss=0; 5 loss=NaN; 6 loss=0; 7 loss=2", "0: warning loss; 3: critical loss"},
-		"a cool-down ends with the version":         {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 new version; 2 loss=2", "0: warning loss; 2: warning loss"},
-		"repeat":                                    {Policy{Rules: []Spec{loss}, Repeat: 10 * time.Minute}, "0 loss=2; 5 loss=2; 10 loss=2; 15 loss=2; 16 other=1; 20 loss=2; 21 loss=0; 31 loss=0", "0: warning loss; 10: warning loss; 20: warning loss"},
-		"stale":                                     {Policy{StaleAfter: 30 * time.Minute}, "0 tick; 5 loss=1; 34 tick; 35 tick; 36 tick; 99 tick; 100 loss=1; 129 tick; 131 tick", "35: warning; 131: warning"},
-		"stale, repeated":                           {Policy{StaleAfter: 30 * time.Minute, Repeat: time.Hour}, "0 loss=1; 30 tick; 31 tick; 90 tick; 149 tick; 150 tick", "30: warning; 90: warning; 150: warning"},
-		"a new version of a silent model":           {Policy{StaleAfter: 30 * time.Minute}, "0 loss=1; 1 new version; 31 tick; 32 new version; 99 tick", "31: warning"},
-		"a late report is not judged":               {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "10 loss=2; 5 loss=0; 11 loss=2; 5 loss=9", "10: warning loss"},
-		"a report a little late is":                 {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "10 loss=2; 9 loss=0; 11 loss=2", "10: warning loss; 11: warning loss"},
-		"a late report breaks the silence":          {Policy{Rules: []Spec{loss}, StaleAfter: 30 * time.Minute}, "10 loss=0; 5 stored=30 loss=0; 45 tick; 60 tick", "60: warning"},
-		"a clock ahead does not stop the judgement": {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "9999 stored=1 loss=0; 2 loss=2", "2: warning loss"},
-		"a repeated time":                           {Policy{Rules: []Spec{loss}}, "1 loss=0; 1 loss=2; 1 loss=0; 1 loss=2", "1: warning loss; 1: warning loss"},
+		"a cool-down does not hide what gets worse":      {Policy{Rules: []Spec{loss, critical}, CoolDown: time.Hour}, "0 loss=2; 1 loss=6", "0: warning loss; 1: critical loss"},
+		"nor does one of a warning hide a NaN":           {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 loss=0; 2 loss=2; 3 loss=NaN; 4 loss=0; 5 loss=NaN; 6 loss=0; 7 loss=2", "0: warning loss; 3: critical loss"},
+		"a cool-down ends with the version":              {Policy{Rules: []Spec{loss}, CoolDown: time.Hour}, "0 loss=2; 1 new version; 2 loss=2", "0: warning loss; 2: warning loss"},
+		"repeat":                                         {Policy{Rules: []Spec{loss}, Repeat: 10 * time.Minute}, "0 loss=2; 5 loss=2; 10 loss=2; 15 loss=2; 16 other=1; 20 loss=2; 21 loss=0; 31 loss=0", "0: warning loss; 10: warning loss; 20: warning loss"},
+		"stale":                                          {Policy{StaleAfter: 30 * time.Minute}, "0 tick; 5 loss=1; 34 tick; 35 tick; 36 tick; 99 tick; 100 loss=1; 129 tick; 131 tick", "35: warning; 131: warning"},
+		"stale, repeated":                                {Policy{StaleAfter: 30 * time.Minute, Repeat: time.Hour}, "0 loss=1; 30 tick; 31 tick; 90 tick; 149 tick; 150 tick", "30: warning; 90: warning; 150: warning"},
+		"a new version of a silent model":                {Policy{StaleAfter: 30 * time.Minute}, "0 loss=1; 1 new version; 31 tick; 32 new version; 99 tick", "31: warning"},
+		"a silence hides no reports that were held back": {Policy{Rules: []Spec{loss}, StaleAfter: 30 * time.Minute}, "0 loss=2; 1 loss=0; 200 tick; 100 stored=210 loss=0; 101 stored=210 loss=2; 102 stored=210 loss=0", "0: warning loss; 200: warning; 101: warning loss"},
+		"a cool-down of silences":                        {Policy{Rules: []Spec{loss}, StaleAfter: 30 * time.Minute, CoolDown: 2 * time.Hour}, "0 loss=0; 30 tick; 35 loss=0; 70 tick; 71 loss=2; 72 loss=0; 150 tick", "30: warning; 71: warning loss; 150: warning"},
+		"a finite value of a warning is no NaN":          {Policy{Rules: []Spec{loss}, Repeat: 10 * time.Minute}, "0 loss=NaN; 1 loss=2; 10 loss=2; 11 loss=0; 12 loss=2", "0: critical loss; 10: warning loss; 12: warning loss"},
+		"times centuries apart":                          {Policy{Rules: []Spec{loss}, CoolDown: time.Hour, LateAfter: time.Minute}, "-150000000 stored=0 loss=2; -149999999 stored=0 loss=0; 10 loss=2; -150000000 stored=11 loss=0; 12 loss=2", "-150000000: warning loss; 10: warning loss"},
+		"a late report is not judged":                    {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "10 loss=2; 5 loss=0; 11 loss=2; 5 loss=9", "10: warning loss"},
+		"a report a little late is":                      {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "10 loss=2; 9 loss=0; 11 loss=2", "10: warning loss; 11: warning loss"},
+		"a late report breaks the silence":               {Policy{Rules: []Spec{loss}, StaleAfter: 30 * time.Minute}, "10 loss=0; 5 stored=30 loss=0; 45 tick; 60 tick", "60: warning"},
+		"a clock ahead does not stop the judgement":      {Policy{Rules: []Spec{loss}, LateAfter: time.Minute}, "9999 stored=1 loss=0; 2 loss=2", "2: warning loss"},
+		"a repeated time":                                {Policy{Rules: []Spec{loss}}, "1 loss=0; 1 loss=2; 1 loss=0; 1 loss=2", "1: warning loss; 1: warning loss"},
 	} {
 		got := strings.Join(script(t, c.policy, strings.Split(c.lines, ";")...), "; ")
 		if got != c.want {
@@ -117,6 +121,45 @@ func TestFindingOfASilence(t *testing.T) {
 	want := Finding{Trigger: Stale, Severity: Warning, Reason: "No report for 45m, since 2026-03-01T00:00:00Z", Value: 2700, Reference: 1800, Since: midnight}
 	if !told || f != want {
 		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+}
+
+// TestSinceIsOfTheFirstReport of those that the change lasts, or is not said.
+func TestSinceIsOfTheFirstReport(t *testing.T) {
+	t.Parallel()
+	values := make([]float64, 200)
+	for i := range values {
+		values[i] = 1 + 0.01*float64(i*7919%13-6)
+		if i >= 100 {
+			values[i] += 0.2
+		}
+	}
+	for _, name := range Detectors() {
+		if name == "threshold" || name == "ddm" || strings.HasPrefix(name, "hddm") {
+			continue
+		}
+		m, st := monitorOf(t, Spec{Metric: "loss", Detector: name}), &State{}
+		for i, value := range values {
+			at := midnight.Add(time.Duration(i) * time.Minute)
+			f, told := m.Observe(st, Report{Metrics: []Metric{{"loss", value}}, Time: at, Stored: at})
+			if want := at.Add(-time.Duration(f.Reports-1) * time.Minute); told && !f.Since.IsZero() && !f.Since.Equal(want) {
+				t.Errorf("%s at %d: %d reports since %v, the first was at %v", name, i, f.Reports, f.Since, want)
+			}
+		}
+	}
+}
+
+// TestUnnamedMetrics are never the main one.
+func TestUnnamedMetrics(t *testing.T) {
+	t.Parallel()
+	m, st := monitorOf(t, Spec{Detector: "rolling_mean", Options: map[string]any{"window": 2}}), &State{}
+	for range 5 {
+		observe(m, st, Metric{"", 5})
+	}
+	for range 2 {
+		if got := observe(m, st, Metric{"loss", 50}); got != nil {
+			t.Errorf("loss is compared with what has no name: %+v", got)
+		}
 	}
 }
 

@@ -27,7 +27,10 @@ func (s *symptom) reason() string {
 		fmt.Fprintf(&b, "%s degraded %s%% vs. %s", name, percent(s.value, v.reference), s.rule.against)
 	}
 	if v.reports > 1 {
-		fmt.Fprintf(&b, ", for %d reports since %s", v.reports, s.since.time().Format(time.RFC3339))
+		fmt.Fprintf(&b, ", for %d reports", v.reports)
+	}
+	if v.reports > 1 && s.since != 0 {
+		fmt.Fprintf(&b, " since %s", s.since.time().Format(time.RFC3339))
 	}
 	return b.String()
 }

@@ -13,7 +13,8 @@ type rule struct {
 	detector detector // for a metric that is named, or whose smaller values are better
 	mirrored detector // for a main metric whose larger values are better
 	window   uint64   // a bit for each of the reports that confirm looks at
-	hash     string
+	base     string   // hash of what is watched, and how
+	hash     string   // base, and of a second such rule its number
 }
 
 // cell is what a rule remembers of one model.
@@ -22,7 +23,8 @@ type cell struct {
 	metric  string   // the main metric, once there is one
 	holds   Severity // the rule's severity while it holds, Critical after a value that is not finite
 	recent  uint64   // whether the latest reports were degraded; the newest is bit 0
-	since   instant  // beginning of the change that the detector sees; 0: it sees none
+	since   instant  // beginning of the change that the detector sees; 0: it sees none, or begins it at a report long ago
+	latest  instant  // the newest report with the metric
 	held    instant  // since when enough of the latest reports were degraded; 0: they are not
 	reports int32    // that the change lasts
 	healthy int32    // reports in a row, while the rule holds
@@ -42,7 +44,7 @@ type symptom struct {
 func (r *rule) observe(c *cell, metrics []Metric, now instant) (symptom, bool) {
 	metric, detector := r.watched(c, metrics)
 	value, reported := lookup(metrics, metric)
-	if !reported {
+	if !reported || metric == "" {
 		return symptom{}, false
 	}
 	// Finite values alone are shown to the detector: a NaN in its memory would silence it for good.
@@ -53,8 +55,11 @@ func (r *rule) observe(c *cell, metrics []Metric, now instant) (symptom, bool) {
 	c.count(&v, now)
 	c.settle(r, v.degraded, finite(value), now)
 	s := symptom{metric: metric, value: value, verdict: v, since: c.since}
-	if v.degraded {
-		s.severity = c.holds
+	switch {
+	case !finite(value):
+		s.severity = Critical
+	case v.degraded && c.holds != "":
+		s.severity = r.spec.Severity
 	}
 	return s, true
 }
@@ -90,9 +95,14 @@ func (c *cell) count(v *verdict, now instant) {
 	switch {
 	case v.reports == 0:
 		c.since = 0
-	case c.since == 0 || v.reports == 1:
+	case v.reports == 1:
 		c.since = now
+	case v.reports == 2:
+		c.since = c.latest
+	case v.reports != int(c.reports)+1:
+		c.since = 0
 	}
+	c.latest = now
 	c.reports = int32(min(v.reports, math.MaxInt32))
 }
 
@@ -129,7 +139,7 @@ func (s *symptom) finding() Finding {
 	return Finding{
 		Trigger: Degraded, Severity: s.severity, Metric: s.metric, Detector: s.rule.spec.Detector,
 		Reason: s.reason(), Value: s.value, Reference: s.verdict.reference, Deviations: s.verdict.deviations,
-		Reports: s.verdict.reports, Since: s.since.time(),
+		Reports: s.verdict.reports, Since: s.since.orZero(),
 	}
 }
 

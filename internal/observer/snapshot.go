@@ -27,7 +27,9 @@ type Snapshot struct {
 	Since   *time.Time `msgpack:"since,omitempty" json:"since,omitempty"`
 	Reports int32      `msgpack:"reports,omitempty" json:"reports,omitempty"`
 	// Held is since when enough of the latest reports are degraded.
-	Held *time.Time `msgpack:"held,omitempty" json:"held,omitempty"`
+	// Latest is the time of the newest report with the metric.
+	Latest *time.Time `msgpack:"latest,omitempty" json:"latest,omitempty"`
+	Held   *time.Time `msgpack:"held,omitempty" json:"held,omitempty"`
 	// Healthy counts the healthy reports in a row while the rule holds.
 	Healthy int32 `msgpack:"healthy,omitempty" json:"healthy,omitempty"`
 }
@@ -41,6 +43,7 @@ type EpisodeSnapshot struct {
 	Newest   *time.Time `msgpack:"newest,omitempty" json:"newest,omitempty"`     // time of the newest report judged
 	Arrived  *time.Time `msgpack:"arrived,omitempty" json:"arrived,omitempty"`   // when the last report was stored
 	Silent   bool       `msgpack:"silent,omitempty" json:"silent,omitempty"`     // that the model is stale was told
+	Missed   *time.Time `msgpack:"missed,omitempty" json:"missed,omitempty"`     // when that was told last
 	Late     uint64     `msgpack:"late,omitempty" json:"late,omitempty"`         // reports too old to be judged
 }
 
@@ -55,13 +58,13 @@ func (m *Monitor) Snapshot(st *State) (s Stored) {
 		}
 		s.Rules = append(s.Rules, Snapshot{
 			Hash: m.rules[i].hash, Metric: c.metric, Holds: c.holds, Values: slices.Clone(c.memory),
-			Recent: c.recent & m.rules[i].window, Since: stored(c.since), Reports: c.reports, Held: stored(c.held), Healthy: c.healthy,
+			Recent: c.recent & m.rules[i].window, Since: stored(c.since), Reports: c.reports, Latest: stored(c.latest), Held: stored(c.held), Healthy: c.healthy,
 		})
 	}
 	if e := st.episode; e != (episode{}) {
 		s.Episode = &EpisodeSnapshot{
 			Runs: e.runs, Severity: e.severity, Told: stored(e.told), Said: e.said, Newest: stored(e.newest), Arrived: stored(e.arrived),
-			Silent: e.silent, Late: e.late,
+			Silent: e.silent, Missed: stored(e.missed), Late: e.late,
 		}
 	}
 	return s
@@ -95,7 +98,7 @@ func (m *Monitor) Restore(s Stored) *State {
 		// Into the fresh array, which has the room that update counts on.
 		st.cells[i] = cell{
 			memory: append(st.cells[i].memory[:0], from.Values...), metric: from.Metric, holds: from.Holds, recent: from.Recent,
-			since: restored(from.Since), reports: from.Reports, held: restored(from.Held), healthy: from.Healthy,
+			since: restored(from.Since), reports: from.Reports, latest: restored(from.Latest), held: restored(from.Held), healthy: from.Healthy,
 		}
 		if from.Holds != "" {
 			holding++
@@ -117,7 +120,7 @@ func (e *EpisodeSnapshot) restore() episode {
 	}
 	return episode{
 		runs: e.Runs, severity: e.Severity, told: restored(e.Told), said: e.Said, newest: restored(e.Newest), arrived: restored(e.Arrived),
-		silent: e.Silent, late: e.Late,
+		silent: e.Silent, missed: restored(e.Missed), late: e.Late,
 	}
 }
 

@@ -100,7 +100,8 @@ func (s Spec) compile(path string) (rule, error) {
 	if err := given.finish(); err != nil {
 		return rule{}, err
 	}
-	r.hash = s.hash(given.changed)
+	r.base = s.hash(given.changed)
+	r.hash = r.base
 	if s.Metric == "" {
 		r.detector = kind.build(&options{values: s.Options}, Minimize)
 		r.mirrored = kind.build(&options{values: s.Options}, Maximize)
@@ -111,8 +112,7 @@ func (s Spec) compile(path string) (rule, error) {
 // indexSame finds a rule that says the same as r.
 func indexSame(rules []rule, r rule) int {
 	return slices.IndexFunc(rules, func(other rule) bool {
-		hash, _, _ := strings.Cut(other.hash, "#")
-		return hash == r.hash && other.spec.Severity == r.spec.Severity && other.spec.For == r.spec.For &&
+		return other.base == r.base && other.spec.Severity == r.spec.Severity && other.spec.For == r.spec.For &&
 			other.spec.Confirm == r.spec.Confirm && other.spec.Recover == r.spec.Recover
 	})
 }

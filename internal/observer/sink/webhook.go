@@ -239,6 +239,8 @@ func notInToken(r rune) bool {
 func (w Webhook) concealer(target *url.URL) *strings.Replacer {
 	password, _ := target.User.Password()
 	values := []string{w.URL, target.RequestURI(), target.EscapedPath(), target.Path, password}
+	values = append(values, base64.StdEncoding.EncodeToString([]byte(target.User.Username()+":"+password)))
+	values = append(values, strings.Split(target.EscapedPath(), "/")...)
 	for _, parameter := range target.Query() {
 		values = append(values, parameter...)
 	}
@@ -248,6 +250,12 @@ func (w Webhook) concealer(target *url.URL) *strings.Replacer {
 	}
 	for _, value := range values {
 		values = append(values, strings.Fields(value)...)
+	}
+	for _, value := range values { // as a JSON string has it
+		if quoted, err := json.Marshal(value); err == nil {
+			values = append(values, string(quoted[1:len(quoted)-1]))
+		}
+		values = append(values, strings.ReplaceAll(value, "/", `\/`))
 	}
 	// The replacer takes the first that fits.
 	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
