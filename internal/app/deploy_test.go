@@ -189,7 +189,7 @@ func TestScaledObject(t *testing.T) {
 	if partitions := deployedConfig(t).Partitions; scaled.Spec.Max != partitions {
 		t.Errorf("maxReplicaCount is %d, partitions are %d", scaled.Spec.Max, partitions)
 	}
-	if query := scaled.Spec.Triggers[0].Metadata.Query; !strings.HasPrefix(query, "sum(retune_partition_lag{") {
+	if query := scaled.Spec.Triggers[0].Metadata.Query; !strings.HasPrefix(query, "sum(retune_partition_lag_inputs{") {
 		t.Errorf("query %s", query)
 	}
 }

@@ -126,10 +126,10 @@ func TestMetricsAndWhatNamesThem(t *testing.T) {
 	}
 }
 
-// checkLabels finds labels that no metric of the query has. job and instance are Prometheus' own.
+// checkLabels finds labels that no metric of the query has. job, instance and namespace are Prometheus' own.
 func (e exposed) checkLabels(t *testing.T, where, query string) {
 	t.Helper()
-	known := []string{"job", "instance", "le"}
+	known := []string{"job", "instance", "namespace", "le"}
 	for _, name := range regexp.MustCompile(`\bretune_[a-z0-9_]+`).FindAllString(query, -1) {
 		known = append(known, e.labels[e.family(name)]...)
 	}
@@ -183,12 +183,25 @@ func observability(t *testing.T) string {
 	return string(text)
 }
 
-// queries are those of the alerts and the dashboard, by where they stand.
+// queries are those of the alerts, the dashboard and what scales workers, by where they stand.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	for _, a := range readAlerts(t) {
 		all["alert "+a.Alert] = a.Expr
+	}
+	scalers, err := filepath.Glob(filepath.Join(repository, "deploy/kubernetes/components/*/*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range scalers {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, query := range regexp.MustCompile(`(?m)^\s*query: (.+)$`).FindAllStringSubmatch(string(text), -1) {
+			all[filepath.Base(file)] = query[1]
+		}
 	}
 	text, err := os.ReadFile(filepath.Join(repository, "deploy/grafana/dashboard.json"))
 	if err != nil {
