@@ -22,6 +22,13 @@ func NewReplay(monitor *observer.Monitor) *Replay {
 // Monitor is the monitor that watches a model.
 func (c *Config) Monitor(model string) *observer.Monitor { return c.policy(model).Monitor }
 
+// Meet takes note of the version that a report bears, as Report does, too.
+func (r *Replay) Meet(report *wire.Report) {
+	if report.State != wire.Failed && r.model.see(report.Version) {
+		r.monitor().Rebase(r.model.monitor)
+	}
+}
+
 // Report applies a live report. look may be nil; it is called before the report is judged, with what each rule thinks
 // of it.
 func (r *Replay) Report(report *wire.Report, stored time.Time, look func([]observer.View)) (observer.Finding, bool) {

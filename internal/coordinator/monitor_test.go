@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/visutility/retune/internal/bus/bustest"
 	"github.com/visutility/retune/internal/observer"
 	"github.com/visutility/retune/internal/wire"
 )
@@ -225,4 +226,26 @@ func TestAConsumerThatWasRefusedIsForgotten(t *testing.T) {
 	b.report("m2", `{"metrics":{"loss":1}}`)
 	b.next(retrains)
 	b.next(configs)
+}
+
+// TestAStaleModelThatIsBrokenIsNoLongerCounted once it is forgotten.
+func TestAStaleModelThatIsBrokenIsNoLongerCounted(t *testing.T) {
+	t.Parallel()
+	b, retrains := monitored(t, staleSoon)
+	w := b.worker()
+	b.report("m", `{"metrics":{"loss":1}}`)
+	b.next(retrains)
+	b.settle()
+	w.stop()
+	if h := b.offset().Health; h == nil || h.Stale != 1 {
+		t.Fatalf("%+v", h)
+	}
+	must(b.js.Publish(t.Context(), "$KV.retune.study.0.m", []byte("garbage")))
+	b.worker()
+	b.command("m", `{"op":"forget"}`)
+	b.settle()
+	bustest.Eventually(t, 10*time.Second, "no model is counted", func() bool {
+		o := b.offset()
+		return o.Models == 0 && o.Health.Stale == 0
+	})
 }

@@ -80,7 +80,12 @@ func (p *partition) admit(ctx context.Context, id string, found map[string]bus.E
 		return err
 	}
 	if err != nil {
+		var counted health
+		if m != nil {
+			counted = m.counted
+		}
 		m = newModel(id, policy)
+		m.counted = counted
 		m.stored = found[wire.ModelKey(p.number, id)].Value != nil
 		m.broken = fmt.Errorf("the stored state of model %s cannot be read: %w: send a forget command to start it afresh", id, err)
 		p.log.Error().Err(err).Str("model", id).Msg("the stored state of a model cannot be read")

@@ -224,3 +224,37 @@ func TestCommandsAndVersions(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEventOfANewVersionFollowsNone(t *testing.T) {
+	t.Parallel()
+	m, err := observer.Parse([]any{map[string]any{"metric": "loss", "detector": "threshold", "limit": 1.0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels, err := ParseLabels("100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var events []*Event
+	r := New(Options{Monitors: []Monitor{{Name: "a", Of: func(string) *observer.Monitor { return m }}}, Labels: labels, Tell: func(e *Event) error { events = append(events, e); return nil }})
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for i, v := range []string{"v1", "v1", "v2"} {
+		report, err := wire.DecodeReport(fmt.Appendf(nil, `{"metrics":{"loss":2},"version":%q}`, v), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Apply(Input{Model: "m", Report: &report, Stored: at.Add(time.Duration(i) * time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	subjects, _ := r.End(time.Time{})
+	if len(events) != 2 {
+		t.Fatalf("%d events", len(events))
+	}
+	if events[1].Follows {
+		t.Error("the first event of a new version's episode is said to follow that of the old one")
+	}
+	if n := subjects[0].Judges[0].Score.FalseAlarms; n != 2 {
+		t.Errorf("%d false alarms, want 2", n)
+	}
+}

@@ -154,6 +154,7 @@ func (s *Subject) elapse(at time.Time) {
 }
 
 func (s *Subject) judge(i int, j *Judge, in Input, at time.Time, change *Change, begins bool) {
+	j.replay.Meet(in.Report) // an event of a new version follows none of the old one
 	before := j.replay.Condition()
 	var look func([]observer.View)
 	if s.Chart != nil {
