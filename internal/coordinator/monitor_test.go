@@ -93,13 +93,13 @@ func TestASilentModelStartsAStudy(t *testing.T) {
 // TestReportsThatWaitBreakTheSilence: time passes for a model only when nothing waits that it has said.
 func TestReportsThatWaitBreakTheSilence(t *testing.T) {
 	t.Parallel()
-	b, retrains := monitored(t, `{"rules":[],"stale_after":"2s"}`)
+	b, retrains := monitored(t, `{"rules":[],"stale_after":"6s"}`)
 	w := b.worker()
 	b.report("m", `{"metrics":{"loss":1}}`)
 	b.settle()
 	w.stop()
-	for range 4 { // an outage of the workers, not of the model
-		time.Sleep(time.Second)
+	for range 2 { // an outage of the workers, not of the model
+		time.Sleep(3500 * time.Millisecond)
 		b.report("m", `{"metrics":{"loss":1}}`)
 	}
 	b.worker()
