@@ -178,7 +178,7 @@ func TestOutgrownState(t *testing.T) {
 	configs, dead := b.subscribe("retune.config.>"), b.subscribe("retune.dead.>")
 	b.worker()
 	for range 9000 {
-		must(b.js.PublishAsync("retune.metrics.big", []byte(`{"metrics":{"loss":1.5}}`)))
+		must(b.js.PublishAsync("retune.metrics.big", []byte(`{"metrics":{"loss":1.5}}`), jetstream.WithStallWait(20*time.Second)))
 	}
 	<-b.js.PublishAsyncComplete()
 	m, _ := b.next(dead)

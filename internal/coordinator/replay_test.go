@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/visutility/retune/internal/bus/bustest"
 )
@@ -109,7 +110,7 @@ func TestDeadLettersAreARing(t *testing.T) {
 	const n = 1005
 	dead := b.subscribe("retune.dead.>")
 	for i := range n {
-		must(b.js.PublishAsync("retune.metrics.m", []byte(fmt.Sprintf("rubbish %d", i))))
+		must(b.js.PublishAsync("retune.metrics.m", []byte(fmt.Sprintf("rubbish %d", i)), jetstream.WithStallWait(20*time.Second)))
 	}
 	<-b.js.PublishAsyncComplete()
 	b.worker()

@@ -61,7 +61,7 @@ func TestLargestSteps(t *testing.T) {
 	b.command("m", startStudy, "s", `"max_duration":"1h","parallelism":256,"trial_timeout":"1s","seed":1`)
 	b.expect(all, map[string]int{"config": 256})
 	for i := range 256 {
-		must(b.js.PublishAsync("retune.metrics.m", []byte(fmt.Sprintf(`{"study":"s","trial":%d,"state":"running"}`, i))))
+		must(b.js.PublishAsync("retune.metrics.m", []byte(fmt.Sprintf(`{"study":"s","trial":%d,"state":"running"}`, i)), jetstream.WithStallWait(20*time.Second)))
 	}
 	<-b.js.PublishAsyncComplete()
 	b.expect(all, map[string]int{"stop timed_out": 256, "config": 256})
@@ -157,7 +157,7 @@ func TestReportsThatWaitAreNotOvertaken(t *testing.T) {
 	}
 	// Many reports of others lie before the trial's last.
 	for i := range 3000 {
-		must(b.js.PublishAsync("retune.metrics.other", []byte(fmt.Sprintf(`{"metrics":{"x":%d}}`, i))))
+		must(b.js.PublishAsync("retune.metrics.other", []byte(fmt.Sprintf(`{"metrics":{"x":%d}}`, i)), jetstream.WithStallWait(20*time.Second)))
 	}
 	<-b.js.PublishAsyncComplete()
 	b.report("m", `{"study":"s","trial":0,"state":"running"}`)

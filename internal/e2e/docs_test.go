@@ -37,12 +37,12 @@ const natsPublish = `nats pub retune.metrics.my-model '{"metrics": {"loss": 0.42
 // lasting are the beginnings of commands that a reader leaves running, and what they say when they are under way.
 var lasting = map[string]*regexp.Regexp{
 	workerFromSource + " agent ": regexp.MustCompile(`waiting for the model's first study`),
-	workerFromSource + " hook ":  regexp.MustCompile(`(?s)run done`),
+	workerFromSource + " hook ":  regexp.MustCompile(`run done`),
 }
 
 const (
 	commandTime = 20 * time.Second
-	pageTime    = 50 * time.Second
+	pageTime    = 30 * time.Second
 )
 
 // TestDocumentedCommands runs what README.md and the tutorial tell a reader to run.
@@ -50,6 +50,7 @@ func TestDocumentedCommands(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the commands of the documents")
 	}
+	workerBinary(t) // takes longer than the pages
 	used := map[string]bool{}
 	for _, name := range documents {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +76,10 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// commandsOf lists the commands in the fenced sh and console blocks of a page; of console those after a $.
+// shells are the names that a fenced block of commands may have.
+var shells = []string{"sh", "bash", "shell", "console"}
+
+// commandsOf lists the commands in the fenced blocks of a page; of console those after a $.
 func commandsOf(page string) (commands []string) {
 	block, begun := "", ""
 	for line := range strings.Lines(page) {
@@ -91,7 +95,7 @@ func commandsOf(page string) (commands []string) {
 			}
 			line = after
 		}
-		if block != "sh" && block != "console" || strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+		if !slices.Contains(shells, block) || strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		if part, goesOn := strings.CutSuffix(line, `\`); goesOn {
@@ -156,6 +160,7 @@ func (r *reader) finish(command string) {
 	}
 	if err != nil {
 		r.t.Errorf("%s\n%v\n%s", command, err, tail(string(out), 20))
+		return
 	}
 	r.t.Logf("%s (%s)", command, time.Since(start).Round(time.Millisecond))
 }
@@ -167,7 +172,11 @@ func (r *reader) begin(command, more string, ready *regexp.Regexp) string {
 	p := &process{t: r.t, name: command, log: filepath.Join(r.folder, name+".log"), build: func() *exec.Cmd {
 		return r.shell(context.Background(), "exec "+command+more)
 	}}
-	r.t.Cleanup(func() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) })
+	r.t.Cleanup(func() {
+		if p.cmd.Process != nil {
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
 	p.start()
 	r.lasting = append(r.lasting, p)
 	for deadline := time.Now().Add(commandTime); ; time.Sleep(50 * time.Millisecond) {
