@@ -138,9 +138,7 @@ class Trial:
             name, report, done = await self._unsent.get()
             report.update(study=self.study, trial=self.number, attempt=self.attempt)
             try:
-                await self._bus.publish(
-                    f"{self._bus.prefix}.metrics.{self.model}", report, f"{self._id}.{name}", None
-                )
+                await self._bus.publish(f"{self._bus.prefix}.metrics.{self.model}", report, f"{self._id}.{name}", None)
             except InvalidMessage as e:
                 log.error("%r: report %s is left out: %s", self, name, e)
             except nats.errors.Error as e:
