@@ -67,9 +67,9 @@ func (d *adwin) detect(memory []float64, x float64) ([]float64, change) {
 		memory = append(memory[:0], 0, 0, 0)
 	}
 	n := memory[0] + 1
-	if n > 1 {
-		difference := x - memory[1]/(n-1)
-		memory[2] += (n - 1) * difference * difference / n
+	if before := n - 1; before > 0 {
+		away := x*before - memory[1]
+		memory[2] += away * away / (before * n)
 	}
 	memory[0], memory[1] = n, memory[1]+x
 	memory = d.merge(append(memory, x), int(n))
@@ -89,7 +89,9 @@ func (d *adwin) merge(memory []float64, n int) []float64 {
 	for n > d.maxBuckets && (n-d.maxBuckets)&1 == 1 {
 		oldest := memory[end-d.maxBuckets-1:]
 		oldest[0] += oldest[1]
-		copy(oldest[1:], oldest[2:])
+		for i := 2; i < len(oldest); i++ { // spares the call that copy is
+			oldest[i-1] = oldest[i]
+		}
 		memory = memory[:len(memory)-1]
 		end -= d.maxBuckets
 		n = (n - d.maxBuckets + 1) >> 1

@@ -47,36 +47,46 @@ func (w *adwinWindow) change(at adwinCut) change {
 // widest returns the cut that shows a change most clearly; none when no cut shows one.
 func (d *adwin) widest(w *adwinWindow) (found adwinCut) {
 	logs := math.Log(2 * math.Log(w.n) / d.delta)
-	// Either term of a bound, with the shorter part alone, is below it. Most cuts are within that.
-	scatter, linear := (1-rounding)*2*(w.squares/w.n)*logs, (1-rounding)*2/3*logs
-	before, after := adwinWindow{}, adwinWindow{n: w.n, sum: w.sum}
-	next := 0
+	// Either term of a bound, with the shorter part alone, is below it. Most cuts are within that, which no division
+	// is needed to see: the means of the parts are (sum₀ − n₀·mean)·n/(n₀n₁) apart.
+	mean := w.sum / w.n
+	scatter, linear := (1-adwinSlack)*2*(w.squares/w.n)*logs/(w.n*w.n), (1-adwinSlack)*2/3*logs/w.n
+	n0, sum0, next := 0.0, 0.0, 0
 	for row := w.used - 1; row >= 0; row-- {
 		size := float64(int(1) << row)
-		for range w.rows[row] {
-			before.n, after.n = before.n+size, after.n-size
-			before.sum, after.sum = before.sum+w.buckets[next], after.sum-w.buckets[next]
-			next++
-			if before.n < d.shortest || after.n < d.shortest {
+		for _, sum := range w.buckets[next : next+w.rows[row]] {
+			n0 += size
+			sum0 += sum
+			n1 := w.n - n0
+			apart, parts := math.Abs(sum0-n0*mean), n0*n1
+			shorter := min(n0, n1) - d.shortest + 1
+			if shorter < 1 || apart*apart*shorter <= scatter*parts*parts || apart*shorter <= linear*parts {
 				continue
 			}
-			mean := after.sum / after.n
-			apart := math.Abs(before.sum/before.n - mean)
-			shorter := min(before.n, after.n) - d.shortest + 1
-			if apart*apart*shorter <= scatter || apart*shorter <= linear {
-				continue
-			}
-			bound := max(d.bound(w, before.n, after.n, logs), rounding*math.Abs(mean))
-			if apart > max(1, found.share)*bound {
-				found = adwinCut{apart / bound, before.n, before.sum}
-			}
+			found = d.wider(w, found, n0, sum0)
 		}
+		next += w.rows[row]
+	}
+	return found
+}
+
+// adwinSlack is what rounding may take from a difference of means that is not below rounding times their level.
+const adwinSlack = 1e-5
+
+// wider returns the cut after the oldest n0 values if it shows a change more clearly than found.
+func (d *adwin) wider(w *adwinWindow, found adwinCut, n0, sum0 float64) adwinCut {
+	mean := (w.sum - sum0) / (w.n - n0)
+	apart := math.Abs(sum0/n0 - mean)
+	bound := max(d.bound(w, n0, w.n-n0), rounding*math.Abs(mean))
+	if apart > max(1, found.share)*bound {
+		return adwinCut{apart / bound, n0, sum0}
 	}
 	return found
 }
 
 // bound is how far apart chance lets the means be.
-func (d *adwin) bound(w *adwinWindow, n0, n1, logs float64) float64 {
+func (d *adwin) bound(w *adwinWindow, n0, n1 float64) float64 {
+	logs := math.Log(2 * math.Log(w.n) / d.delta)
 	m := 1/(n0-d.shortest+1) + 1/(n1-d.shortest+1)
 	return math.Sqrt(2*m*(w.squares/w.n)*logs) + 2.0/3*logs*m
 }
