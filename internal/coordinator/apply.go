@@ -144,8 +144,11 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 		return nil
 	}
 	forget := d.command.Op == "forget"
-	if !m.stored && !m.dirty && !forget && !p.limits.admits(ctx, p.offset.Models+p.fresh, p.number) {
-		return p.deadLetter(ctx, d, deadLimit, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
+	if !m.stored && !m.dirty && !forget {
+		if !p.limits.admits(ctx, p.number) {
+			return p.deadLetter(ctx, d, deadLimit, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
+		}
+		defer p.countModels() // less this one, if the input is refused
 	}
 	if d.command.Op == "start" && m.study == nil && m.finished[d.study()].Name == "" {
 		var err error
@@ -187,6 +190,9 @@ func (s *step) apply(m *model, d *decoded) error {
 	}
 	return s.report(m, &d.report)
 }
+
+// countModels tells the other partitions how many models this one knows.
+func (p *partition) countModels() { p.limits.setModels(p.number, p.offset.Models+p.fresh) }
 
 // prepare makes room for what the input may lead to. Before a model is forgotten
 // its state is written, so that a replay does not apply older inputs to what is

@@ -89,6 +89,7 @@ func (p *partition) commit(ctx context.Context) error {
 		}
 		m.written()
 	}
+	p.countModels()
 	p.metrics.shares.set(p, p.share())
 	p.traceCommit(began, time.Now())
 	p.committed()

@@ -16,11 +16,21 @@ type limits struct {
 	maxModels int
 	maxCached int
 
-	mu      sync.Mutex
-	owned   int
-	lag     map[int]uint64
-	known   map[int]int // models by partition, of all workers
-	counted time.Time
+	reading sync.Mutex // held while the bucket is asked, so that nobody decides on what is not known yet
+	counted time.Time  // when it was asked last
+
+	mu     sync.Mutex
+	owned  int
+	lag    map[int]uint64
+	models map[int]int  // known ones by partition, of all workers
+	served map[int]bool // partitions of this worker, which it counts itself
+}
+
+func newLimits(b *bus.Bus, config *Config) *limits {
+	return &limits{
+		bus: b, maxModels: config.MaxModels, maxCached: config.CachedModels,
+		lag: map[int]uint64{}, models: map[int]int{}, served: map[int]bool{},
+	}
 }
 
 // cached is how many models a partition may keep in memory.
@@ -30,35 +40,31 @@ func (l *limits) cached() int {
 	return l.maxCached / max(1, l.owned)
 }
 
-// admits tells whether a partition that knows `own` models may learn of one more.
-// What the others know is asked at most every second.
-func (l *limits) admits(ctx context.Context, own, partition int) bool {
-	if l.due() {
-		l.count(ctx)
-	}
+// admits tells whether a partition may learn of one more model, and if so counts it,
+// until setModels says what became of it.
+func (l *limits) admits(ctx context.Context, partition int) bool {
+	l.count(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	total := own
-	for p, n := range l.known {
-		if p != partition {
-			total += n
-		}
+	total := 0
+	for _, n := range l.models {
+		total += n
 	}
-	return total < l.maxModels
-}
-
-// due tells one of those who ask that it is time to count again.
-func (l *limits) due() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.counted) <= time.Second {
+	if total >= l.maxModels {
 		return false
 	}
-	l.counted = time.Now()
+	l.models[partition]++
 	return true
 }
 
+// count learns, at most every second, what the partitions of other workers know.
 func (l *limits) count(ctx context.Context) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	if time.Since(l.counted) <= time.Second {
+		return
+	}
+	l.counted = time.Now()
 	keys := make([]string, l.bus.Settings().Partitions)
 	for p := range keys {
 		keys[p] = wire.OffsetKey(p)
@@ -71,10 +77,18 @@ func (l *limits) count(ctx context.Context) {
 	defer l.mu.Unlock()
 	for p, key := range keys {
 		var o offsetRecord
-		if body := found[key].Value; body != nil && wire.UnmarshalState(body, &o) == nil {
-			l.known[p] = o.Models
+		if body := found[key].Value; !l.served[p] && body != nil && wire.UnmarshalState(body, &o) == nil {
+			l.models[p] = o.Models
 		}
 	}
+}
+
+// setModels says how many models a partition of this worker knows, those that are not
+// written included.
+func (l *limits) setModels(partition, n int) {
+	l.mu.Lock()
+	l.models[partition], l.served[partition] = n, true
+	l.mu.Unlock()
 }
 
 func (l *limits) setOwned(n int) {
@@ -89,9 +103,11 @@ func (l *limits) setLag(partition int, n uint64) {
 	l.mu.Unlock()
 }
 
-func (l *limits) dropLag(partition int) {
+// drop leaves the partition to another worker.
+func (l *limits) drop(partition int) {
 	l.mu.Lock()
 	delete(l.lag, partition)
+	delete(l.served, partition)
 	l.mu.Unlock()
 }
 

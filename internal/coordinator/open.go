@@ -28,6 +28,7 @@ func (p *partition) open(ctx context.Context) error {
 			return fmt.Errorf("offset: %w", err)
 		}
 	}
+	p.countModels()
 	adopted, err := p.findPlace(ctx)
 	if err != nil {
 		return err

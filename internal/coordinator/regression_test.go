@@ -80,8 +80,10 @@ func TestALimitStaysALimit(t *testing.T) {
 
 // bare is a partition that can decide but not commit: a commit panics.
 func (b *testBundle) bare() *partition {
+	limits := newLimits(nil, &b.config)
+	limits.counted = time.Now()
 	return &partition{
-		config: &b.config, bus: b.open(), log: bustest.Logger(b.t), stop: b.t.Context(), limits: &limits{maxModels: 1000, counted: time.Now()},
+		config: &b.config, bus: b.open(), log: bustest.Logger(b.t), stop: b.t.Context(), limits: limits,
 		models: map[string]*model{}, due: map[string]time.Time{}, running: map[string]bool{},
 		poison: map[uint64]error{}, oversized: map[string]error{}, frozen: map[string]bool{},
 	}

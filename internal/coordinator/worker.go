@@ -52,7 +52,7 @@ func New(b *bus.Bus, config Config, metrics *Metrics, log zerolog.Logger) *Worke
 	host, _ := os.Hostname()
 	return &Worker{
 		config: config, bus: b, metrics: metrics, log: log,
-		limits:   &limits{bus: b, maxModels: config.MaxModels, maxCached: config.CachedModels, lag: map[int]uint64{}, known: map[int]int{}},
+		limits:   newLimits(b, &config),
 		thinkers: newThinkers(),
 		self:     bus.Worker{ID: nuid.Next(), Host: host, PID: os.Getpid(), Version: config.Version, ConfigHash: config.Hash, Started: time.Now().UTC()},
 		fatal:    make(chan error, 1), served: map[int]*tenancy{}, warned: map[string]bool{},
@@ -197,7 +197,7 @@ func (w *Worker) release(p int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.served[p] == nil {
-		w.limits.dropLag(p)
+		w.limits.drop(p)
 		w.metrics.forget(labelOf(p))
 	}
 }
