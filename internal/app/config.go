@@ -101,8 +101,19 @@ type TTL struct {
 
 const day = duration.Day
 
-// WithDefaults fills in what is absent.
+// WithDefaults fills in what is absent: what is nil, 0 or empty.
 func (c Config) WithDefaults() Config {
+	setDefault(&c.Replicas, 1)
+	setDefault(&c.Partitions, 32)
+	setDefault(&c.Limits.Models, 1_000_000)
+	setDefault(&c.Limits.CachedModels, 100_000)
+	setDefault(&c.Limits.InputBytes, 10<<30)
+	setDefault(&c.Limits.BucketBytes, 10<<30)
+	return c.withoutNil()
+}
+
+// withoutNil fills in what is nil.
+func (c Config) withoutNil() Config {
 	if c.Encoding == nil {
 		c.Encoding = Encodings{}
 	}
@@ -112,14 +123,8 @@ func (c Config) WithDefaults() Config {
 	if c.Sinks == nil {
 		c.Sinks = []Sink{{Type: "log"}}
 	}
-	setDefault(&c.Replicas, 1)
-	setDefault(&c.Partitions, 32)
 	setDefault(&c.Lease, after(5*time.Second))
-	setDefault(&c.Limits.Models, 1_000_000)
-	setDefault(&c.Limits.CachedModels, 100_000)
-	setDefault(&c.Limits.InputBytes, 10<<30)
 	setDefault(&c.Limits.InputAge, after(7*day))
-	setDefault(&c.Limits.BucketBytes, 10<<30)
 	setDefault(&c.TTL.Config, after(day))
 	setDefault(&c.TTL.Stop, after(day))
 	setDefault(&c.TTL.Dead, after(7*day))

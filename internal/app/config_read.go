@@ -41,13 +41,13 @@ func parseConfig(body []byte, env func(string) (string, bool)) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	var config Config
+	config := Config{}.WithDefaults() // beforehand, so that a 0 in the file is refused
 	if root != nil {
 		if err := decodeConfig(root, env, &config); err != nil {
 			return Config{}, asMistake(err)
 		}
 	}
-	config = config.WithDefaults()
+	config = config.withoutNil() // null is absent
 	if err := config.validate(); err != nil {
 		return Config{}, located(root, err)
 	}

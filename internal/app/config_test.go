@@ -43,6 +43,13 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"list for number", "replicas: [1]", `f:1: replicas: a list is not a whole number: give one`},
 		{"too many replicas", "\nreplicas: 7", "f:2: replicas: 7 is out of range: give 1 to 5"},
 		{"partitions", "partitions: -1", "f:1: partitions: -1 is out of range: give 1 to 1024"},
+		{"no partitions", "lease: 5s\npartitions: 0", "f:2: partitions: 0 is out of range: give 1 to 1024"},
+		{"no replicas", "replicas: 0", "f:1: replicas: 0 is out of range: give 1 to 5"},
+		{"no models", "limits:\n  models: 0", "f:2: limits.models: 0 is out of range: give 1 to 1000000000"},
+		{"no models in memory", "limits: {cached_models: 0}", "f:1: limits.cached_models: 0 is out of range: give 1 to 1000000000"},
+		{"no inputs", "limits:\n  models: 5\n  input_bytes: 0", "f:3: limits.input_bytes: 0 is out of range: give 16MiB to 1048576TiB"},
+		{"no bucket", "limits: {bucket_bytes: 0}", "f:1: limits.bucket_bytes: 0 is out of range: give 16MiB to 1048576TiB"},
+		{"no lease", "lease: 0s", "f:1: lease: 0s is out of range: give 1s to 1h"},
 		{"list for string", "http: [a]", "f:1: http: a list is not a string: give one"},
 		{"address", "http: localhost", `f:1: http: "localhost" is not an address: give host:port, such as 127.0.0.1:9090`},
 		{"duration without unit", "lease: 5", `f:1: lease: "5" is not a duration: give one such as 90s, 36h or 7d`},
@@ -169,7 +176,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 func TestAnEmptyFileMeansTheDefaults(t *testing.T) {
 	t.Parallel()
 	want := Config{}.WithDefaults()
-	for _, text := range []string{"", "# nothing\n", "---\n", "null", "models:\nsinks:\nlease: ~\n"} {
+	for _, text := range []string{"", "# nothing\n", "---\n", "null", "models:\nsinks:\nlease: ~\n", "partitions: ~\nlimits: {models: ~, input_age: ~, input_bytes: ~}\nttl: {dead: ~}\nencoding: ~\n", "limits: ~\nttl: ~\n", "limits: {}\nttl: {}\n"} {
 		got, err := parseConfig([]byte(text), environment)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: %+v, %v", text, got, err)
