@@ -85,6 +85,14 @@ func TestExitCodes(t *testing.T) {
 	if err := os.WriteFile(file, []byte("replicas: 1\nleas: 5s\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	named := func(text string) string {
+		name := filepath.Join(t.TempDir(), "worker.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	creds, key, cluster, web, nobody, study := named("nats:\n  creds: my.creds\n"), named("\nnats: {tls: {cert: c.pem,\n  key: k.pem}}\n"), named("lease: 5s\nreplicas: 3\n"), named("nats:\n  url: htp://a:b@x\n"), named("nats: {url: nats://127.0.0.1:1}"), named("objective: {metric: loss, goal: minimize}\nspace: {x: {values: [1]}}\nstrategy: grid\n")
 	for _, c := range []struct {
 		name, stdout, stderr string
 		code                 int
@@ -97,6 +105,16 @@ func TestExitCodes(t *testing.T) {
 		{"mistake in worker.yaml", "", "worker: " + file + ":2: leas: unknown field: did you mean lease?\n", 2, []string{"--config", file}},
 		{"no worker.yaml", "", "worker: --config: open ", 2, []string{"run", "--config", "none.yaml"}},
 		{"wrong prefix", "", "worker: prefix: ", 2, []string{"run", "--port", "0", "--prefix", "a b"}},
+		{"credentials for nobody", "", `worker: --nkey: "/user.nk" is for a NATS that no address is given of: add --nats URL`, 2, []string{"--nkey", "/user.nk", "--port", "0"}},
+		{"credentials for nobody in a file", "", "worker: " + creds + `:2: nats.creds: "my.creds" is for a NATS that no address is given of: add nats.url or --nats URL`, 2, []string{"--config", creds, "--port", "0"}},
+		{"a certificate for nobody", "", "worker: " + key + `:2: nats.tls.cert: "c.pem" is for`, 2, []string{"--config", key, "--port", "0"}},
+		{"credentials for nobody of a tune", "", "worker: " + creds + ":2: nats.creds: ", 2, []string{"tune", "--config", creds, "-f", study, "--", "true"}},
+		{"a cluster of nobody", "", "worker: " + cluster + ":2: replicas: 3 need a cluster: add nats.url or --nats URL", 2, []string{"--config", cluster, "--port", "0"}},
+		{"an address of the web", "", `worker: --nats: "http" is not how to reach NATS: give nats, tls, ws, wss`, 2, []string{"--nats", "http://x"}},
+		{"an address of the web, to look at", "", `worker: --nats: "http" is not how`, 2, []string{"show", "--nats", "nats://127.0.0.1:1,http://x"}},
+		{"an address of the web in a file", "", "worker: " + web + `:2: nats.url: "htp" is not how to reach NATS: `, 2, []string{"study", "list", "--config", web}},
+		{"no port", "", "worker: --port: 70000 is out of range: give 0 to 65535", 2, []string{"run", "--port", "70000"}},
+		{"no NATS there to measure", "", "connect to nats://127.0.0.1:1", 1, []string{"bench", "--config", nobody}},
 		{"no NATS there", "", "worker: connect to nats://127.0.0.1:1", 1, []string{"--nats", "nats://127.0.0.1:1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,5 +133,15 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("more than a line: %q", &stderr)
 			}
 		})
+	}
+}
+
+// TestABenchOfItsOwn does not join the NATS of the environment, nor has it its server join it.
+func TestABenchOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := child(t, "bench", "--embedded", "--events", "100", "--rounds", "1", "--pings", "1", "--json")
+	c.Env = append(c.Env, "NATS_URL=nats://127.0.0.1:1")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -30,18 +30,19 @@ func Bench(ctx context.Context, g Globals, embedded bool, o bench.Options, out i
 	if err != nil {
 		return err
 	}
+	to := g.connection(config)
 	if embedded {
 		url, stop, err := childServer(ctx)
 		if err != nil {
 			return err
 		}
 		defer stop()
-		g.NATS = bus.Connection{Name: g.NATS.Name, URL: url}
+		to = bus.Connection{Name: to.Name, URL: url}
 	}
 	open := func(prefix string) (*bus.Bus, error) {
 		set := config.settings(wire.Subjects{Prefix: prefix})
 		set.InputBytes, set.BucketBytes = 400<<20, 400<<20 // fits beside the streams of an embedded server
-		return bus.Open(g.NATS, set, zerolog.Nop())
+		return bus.Open(to, set, zerolog.Nop())
 	}
 	return bench.Run(ctx, open, o, out)
 }
@@ -62,7 +63,7 @@ func childServer(ctx context.Context) (url string, stop func(), err error) {
 		return "", nil, fmt.Errorf("temporary folder: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, self, "run", "--data", dir, "--port", strconv.Itoa(port), "--prefix", "retune-bench-host", "--log-level", "error")
-	cmd.Stderr = os.Stderr
+	cmd.Env, cmd.Stderr = append(os.Environ(), "NATS_URL="), os.Stderr // a server of its own, whatever the others join
 	stop = func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/rs/zerolog"
 
@@ -27,8 +28,11 @@ func (m *Misuse) Error() string { return m.Err.Error() }
 func (m *Misuse) Unwrap() error { return m.Err }
 
 // Config reads worker.yaml and fills in the defaults. A mistake in it is a *Misuse
-// that names file, line and remedy.
+// that names file, line and remedy; so is an address in the flags that is none.
 func (g Globals) Config() (Config, error) {
+	if err := bus.CheckAddresses(g.NATS.URL); err != nil {
+		return Config{}, &Misuse{fmt.Errorf("--nats: %w", err)}
+	}
 	if g.ConfigFile == "" {
 		return Config{}.WithDefaults(), nil
 	}

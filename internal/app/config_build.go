@@ -44,6 +44,9 @@ func (n NATS) validate() error {
 	if n.URL != "" && n.Context != "" {
 		return errors.New("nats.context: there is a url too: give one of them")
 	}
+	if err := bus.CheckAddresses(n.URL); err != nil {
+		return fmt.Errorf("nats.url: %w", err)
+	}
 	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
 		return errors.New("nats.tls: cert and key go together: give both or neither")
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -43,8 +42,11 @@ const stopTimeout = 9500 * time.Millisecond
 func RunWorker(ctx context.Context, options WorkerOptions) error {
 	options.Config = options.Config.WithDefaults()
 	options.Data = cmp.Or(options.Data, "./retune-data")
-	if err := options.Config.validate(); err != nil {
+	if err := cmp.Or(options.Config.validate(), within("--port", options.Port, 0, 65535)); err != nil {
 		return &Misuse{err}
+	}
+	if err := options.checkAlone(); err != nil {
+		return err
 	}
 	if options.free == nil {
 		options.free = freeBytes
@@ -183,9 +185,6 @@ func (w *worker) join(ctx context.Context, registry prometheus.Registerer) (*bus
 const systemBytes = 1 << 30
 
 func (w *worker) startEmbedded(registry prometheus.Registerer) (url string, err error) {
-	if w.Config.Replicas > 1 {
-		return "", &Misuse{fmt.Errorf("replicas: %d need a cluster: name it with --nats, or leave replicas out", w.Config.Replicas)}
-	}
 	d := disk{folder: w.Data, free: w.free}
 	if err := d.prepare(); err != nil {
 		return "", err
