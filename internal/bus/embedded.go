@@ -17,6 +17,7 @@ import (
 type Embedded struct {
 	srv  *server.Server
 	lock *flock.Flock
+	dir  string
 }
 
 // StartEmbedded runs a server on 127.0.0.1:port (0: any free port) with its data
@@ -30,14 +31,29 @@ func StartEmbedded(dir string, port int, storeBytes int64) (*Embedded, error) {
 	if ok, err := lock.TryLock(); err != nil {
 		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
 	} else if !ok {
-		return nil, fmt.Errorf("data folder %s is in use by another worker: join its server with --nats nats://127.0.0.1:4222, or give another folder with --data", dir)
+		return nil, fmt.Errorf("data folder %s is in use by another worker: join its server with --nats%s, or give another folder with --data", dir, urlIn(dir))
 	}
+	_ = os.Remove(urlFile(dir)) // of a server that was killed
 	srv, err := startServer(dir, port, storeBytes)
 	if err != nil {
 		_ = lock.Unlock()
 		return nil, err
 	}
-	return &Embedded{srv: srv, lock: lock}, nil
+	_ = os.WriteFile(urlFile(dir), []byte(srv.ClientURL()), 0o600) // without it the error above says less
+	return &Embedded{srv: srv, lock: lock, dir: dir}, nil
+}
+
+// urlFile holds where the server of a data folder listens, while it does.
+func urlFile(dir string) string { return filepath.Join(dir, "url") }
+
+// urlIn is where the server of a data folder listens, after a space; "" if that is not
+// known (yet).
+func urlIn(dir string) string {
+	url, err := os.ReadFile(urlFile(dir))
+	if err != nil || len(url) == 0 {
+		return ""
+	}
+	return " " + string(url)
 }
 
 func startServer(dir string, port int, storeBytes int64) (*server.Server, error) {
@@ -69,6 +85,9 @@ func (e *Embedded) URL() string { return e.srv.ClientURL() }
 
 // Close stops the server and unlocks the folder. It may be called twice.
 func (e *Embedded) Close() {
+	if e.lock.Locked() {
+		_ = os.Remove(urlFile(e.dir))
+	}
 	e.srv.Shutdown()
 	e.srv.WaitForShutdown()
 	_ = e.lock.Unlock()

@@ -2,6 +2,8 @@ package bus_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -120,8 +122,14 @@ func TestEmbeddedLocksItsFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	if _, err := bus.StartEmbedded(dir, 0, 64<<20); err == nil || !strings.Contains(err.Error(), "--nats") {
+	if _, err := bus.StartEmbedded(dir, 0, 64<<20); err == nil || !strings.Contains(err.Error(), "--nats "+e.URL()+", or") {
 		t.Errorf("a second one in the folder: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "url")); err != nil {
+		t.Error(err)
+	}
+	if _, err := bus.StartEmbedded(dir, 0, 64<<20); err == nil || !strings.Contains(err.Error(), "--nats, or") {
+		t.Errorf("a second one, before the first listens: %v", err)
 	}
 	e.Close()
 	again, err := bus.StartEmbedded(dir, 0, 64<<20)
