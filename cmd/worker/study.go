@@ -148,7 +148,8 @@ type studyExport struct {
 // Help is shown by --help.
 func (studyExport) Help() string {
 	return `Records of trials are kept for 90 days after their last change, then the best 100 of a study remain.
-worker publish reads CSV and JSON Lines back, into a study of the same name that runs.
+worker publish reads CSV and JSON Lines back, into a study of the same name that runs: the results of trials
+that are complete or failed.
 
 Example: worker study export fraud-eu spring spring.csv`
 }

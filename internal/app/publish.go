@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
+	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
 )
 
@@ -28,6 +29,7 @@ type PublishOptions struct {
 type Published struct {
 	Published      int     `json:"published"`      // stored by the stream
 	Rejected       int     `json:"rejected"`       // not sent: a worker could not have used them
+	Skipped        int     `json:"skipped"`        // not sent: trials in a state that no report has, of an exported study
 	Unacknowledged int     `json:"unacknowledged"` // sent, perhaps not stored
 	Interrupted    bool    `json:"interrupted,omitempty"`
 	Seconds        float64 `json:"seconds"`
@@ -85,6 +87,9 @@ func (d Published) print(out io.Writer, asJSON bool) error {
 	if d.Rejected > 0 {
 		text += fmt.Sprintf(", %d rejected", d.Rejected)
 	}
+	if d.Skipped > 0 {
+		text += fmt.Sprintf(", %d skipped (pruned, stopped, timed out or waiting)", d.Skipped)
+	}
 	if d.Unacknowledged > 0 {
 		text += fmt.Sprintf(", %d not acknowledged", d.Unacknowledged)
 	}
@@ -137,7 +142,11 @@ func (p *publication) publishAll(ctx context.Context, publisher *bus.Publisher, 
 			if !more {
 				return notEOF(<-failed)
 			}
-			if err := p.publish(ctx, publisher, l); err != nil && ctx.Err() == nil {
+			p.tell(l.notes)
+			switch err := p.publish(ctx, publisher, l); {
+			case errors.Is(err, errUnreported):
+				p.done.Skipped++
+			case err != nil && ctx.Err() == nil:
 				p.reject(l.number, err)
 			}
 		}
@@ -172,8 +181,12 @@ func (p *publication) prepare(body []byte) (model string, _ []byte, err error) {
 	var head struct {
 		Model any `msgpack:"model_id"`
 		Study any `msgpack:"study"`
+		State any `msgpack:"state"`
 	}
 	malformed := wire.Decode(body, wire.JSON.ContentType(), &head)
+	if unreported(head.State) {
+		return "", nil, errUnreported
+	}
 	if malformed == nil && p.options.Study != "" && head.Study == nil {
 		body = withStudy(body, p.options.Study)
 	}
@@ -194,6 +207,18 @@ func (p *publication) prepare(body []byte) (model string, _ []byte, err error) {
 		return "", nil, &wire.FieldError{Field: "model_id", Value: fmt.Sprint(head.Model), Problem: "is not a string", Remedy: "quote it, or give --model"}
 	}
 	return model, body, wire.CheckName("model_id", model)
+}
+
+// errUnreported: what a line says of a trial follows from reports, and is none.
+var errUnreported = errors.New("is no report")
+
+// unreported tells whether a state is one that trials have and reports do not.
+func unreported(state any) bool {
+	switch state {
+	case string(study.Waiting), string(study.Pruned), string(study.TimedOut), string(study.Stopped):
+		return true
+	}
+	return false
 }
 
 // withStudy adds the study at the head of a JSON object, the rest of which stays
@@ -235,6 +260,16 @@ func (p *publication) list(number int, what string) {
 	}
 	p.bar.clear()
 	fmt.Fprintf(p.notes, "line %d: %s\n", number, printable(what))
+}
+
+// tell says what was found in the input beside what is wrong with single lines.
+func (p *publication) tell(notes []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, note := range notes {
+		p.bar.clear()
+		fmt.Fprintln(p.notes, printable(note))
+	}
 }
 
 // sum says how many lines were not listed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,11 +17,15 @@ import (
 type csvRows struct {
 	r       *csv.Reader
 	columns []column
+	notes   []string // what was found in the present row, and holds for the table
 }
 
 // column is where a cell goes in a report: kind is "metrics", "config" or "", a
 // field of its own; "-" leaves it out.
-type column struct{ kind, name string }
+type column struct {
+	kind, name string
+	numeric    bool // of a metric: a cell was a number
+}
 
 // reportColumns are the columns that are fields of a report, and whether they are
 // whole numbers.
@@ -39,35 +44,47 @@ func newCSV(r io.Reader) (*csvRows, error) {
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	rows, seen := &csvRows{r: c}, map[string]bool{}
+	rows, seen, exported := &csvRows{r: c}, map[string]bool{}, isExported(header)
 	for _, name := range header {
 		name = strings.TrimSpace(name)
 		if seen[name] && name != "" {
 			return nil, fmt.Errorf("header: column %q comes twice: rename one", name)
 		}
 		seen[name] = true
-		rows.columns = append(rows.columns, columnOf(name))
+		to := columnOf(name)
+		if exported && to.kind == "metrics" && slices.Contains(exportColumns, name) {
+			to.kind = "-" // what is known beside reports
+		}
+		rows.columns = append(rows.columns, to)
 	}
 	return rows, nil
 }
 
-// exportTimes are what an exported study has beside the fields of a report, and
-// what is no number.
-var exportTimes = map[string]bool{"created_at": true, "started_at": true, "ended_at": true}
+// isExported tells the table of an exported study by its columns.
+func isExported(header []string) bool {
+	for _, name := range exportColumns {
+		if !slices.Contains(header, name) {
+			return false
+		}
+	}
+	return true
+}
 
 // columnOf leaves out a column without a name: tables are often saved with a
 // running number in front.
 func columnOf(name string) column {
 	if _, ok := reportColumns[name]; ok {
-		return column{"", name}
+		return column{name: name}
 	}
-	if parameter, ok := strings.CutPrefix(name, "config."); ok {
-		return column{"config", parameter}
+	for _, kind := range []string{"config", "metrics"} {
+		if own, ok := strings.CutPrefix(name, kind+"."); ok {
+			return column{kind: kind, name: own}
+		}
 	}
-	if name == "" || exportTimes[name] {
-		return column{"-", ""}
+	if name == "" {
+		return column{kind: "-"}
 	}
-	return column{"metrics", name}
+	return column{kind: "metrics", name: name}
 }
 
 func (c *csvRows) next() (line, error) {
@@ -75,7 +92,7 @@ func (c *csvRows) next() (line, error) {
 	var malformed *csv.ParseError
 	switch {
 	case errors.As(err, &malformed):
-		return line{malformed.StartLine, nil, fmt.Errorf("row: %w", malformed.Err)}, nil
+		return line{number: malformed.StartLine, err: fmt.Errorf("row: %w", malformed.Err)}, nil
 	case errors.Is(err, io.EOF):
 		return line{}, io.EOF
 	case err != nil:
@@ -83,7 +100,9 @@ func (c *csvRows) next() (line, error) {
 	}
 	number, _ := c.r.FieldPos(0)
 	body, err := c.report(cells)
-	return line{number, body, err}, nil
+	l := line{number, body, err, c.notes}
+	c.notes = nil
+	return l, nil
 }
 
 // report writes a row as JSON. Empty cells are absent.
@@ -98,9 +117,14 @@ func (c *csvRows) report(cells []string) ([]byte, error) {
 			config[column.name] = configCell(cell)
 		case column.kind == "metrics":
 			value, err := strconv.ParseFloat(cell, 64)
-			if err != nil {
-				return nil, &wire.FieldError{Field: column.name, Value: strconv.Quote(cell), Problem: "is not a number", Remedy: "give a number, NaN or inf, or call the column config." + column.name}
+			if err != nil && column.numeric {
+				return nil, &wire.FieldError{Field: column.name, Value: strconv.Quote(cell), Problem: "is not a number", Remedy: "give a number, NaN or inf, as in the rows before"}
 			}
+			if err != nil {
+				c.leaveOut(i, cell)
+				continue
+			}
+			c.columns[i].numeric = true
 			metrics[column.name] = value
 		default:
 			fields[column.name] = fieldCell(column.name, cell)
@@ -113,6 +137,14 @@ func (c *csvRows) report(cells []string) ([]byte, error) {
 		fields["config"] = config
 	}
 	return wire.Encode(fields, wire.JSON)
+}
+
+// leaveOut drops a column whose first cell is not a number. The first decides, as the
+// rows may still be on their way.
+func (c *csvRows) leaveOut(i int, cell string) {
+	name := c.columns[i].name
+	c.columns[i].kind = "-"
+	c.notes = append(c.notes, fmt.Sprintf("column %s is left out: its first value, %.40q, is not a number: call it config.%s if it is a hyper-parameter, or empty the cell if numbers follow", name, cell, name))
 }
 
 // fieldCell leaves it to the report's decoder to refuse what is not a number.

@@ -16,9 +16,10 @@ import (
 
 // line is one report as a file gives it.
 type line struct {
-	number int    // from 1
-	body   []byte // JSON, not yet checked
-	err    error  // why there is no body
+	number int      // from 1
+	body   []byte   // JSON, not yet checked
+	err    error    // why there is no body
+	notes  []string // what was found here, and holds for the lines to come
 }
 
 // source gives lines until io.EOF. A line that cannot be read is a line with an
@@ -131,7 +132,7 @@ func (j *jsonLines) next() (line, error) {
 		}
 		j.number++
 		if body = bytes.TrimSpace(body); err != nil || len(body) > 0 {
-			return line{j.number, body, err}, nil
+			return line{number: j.number, body: body, err: err}, nil
 		}
 	}
 }

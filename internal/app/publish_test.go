@@ -175,7 +175,8 @@ func TestRowsOfATable(t *testing.T) {
 		{"loss,acc", "1,0.5", `{"metrics":{"acc":0.5,"loss":1.0}}`},
 		{"loss,acc", " 1e-3 ,", `{"metrics":{"loss":0.001}}`},
 		{"loss,acc", "NaN,-inf", `{"metrics":{"acc":"-Infinity","loss":"NaN"}}`},
-		{"loss", "x", `loss: "x" is not a number`},
+		{"loss,metrics.loss_2,metrics.time", "1,2,3", `{"metrics":{"loss":1.0,"loss_2":2.0,"time":3.0}}`},
+		{"value,last_step,last_value", "1,2,3", `{"metrics":{"last_step":2.0,"last_value":3.0,"value":1.0}}`},
 		{"loss", "1,2", "wrong number of fields"},
 		{"loss", `"1`, "extraneous or missing"},
 		{"loss,config.lr,config.name,config.deep,config.n", "1,0.5,adam,True,3", `{"config":{"deep":true,"lr":0.5,"n":3,"name":"adam"},"metrics":{"loss":1.0}}`},
@@ -192,6 +193,32 @@ func TestRowsOfATable(t *testing.T) {
 		if got := string(l[0].body); l[0].err != nil && !strings.Contains(l[0].err.Error(), c.want) || l[0].err == nil && got != c.want {
 			t.Errorf("%s of %s: %s %v, wanted %s", c.row, c.header, got, l[0].err, c.want)
 		}
+	}
+}
+
+// TestColumnsOfText: the first cell of a column decides whether it is a metric; in one
+// that is, text is a mistake.
+func TestColumnsOfText(t *testing.T) {
+	t.Parallel()
+	rows := readSource(t, "f.csv", "host,loss,note,acc\na,1,,0.5\nb,2,late,x\nc,y,7,0.25\nd,3,8,\n")
+	for i, want := range []struct{ body, err, note string }{
+		{`{"metrics":{"acc":0.5,"loss":1.0}}`, "", `column host is left out: its first value, "a", is not a number`},
+		{"", `acc: "x" is not a number`, `column note is left out: its first value, "late", is not a number`},
+		{"", `loss: "y" is not a number: give a number, NaN or inf`, ""},
+		{`{"metrics":{"loss":3.0}}`, "", ""},
+	} {
+		l, note := rows[i], strings.Join(rows[i].notes, "\n")
+		if string(l.body) != want.body || (l.err == nil) != (want.err == "") || l.err != nil && !strings.Contains(l.err.Error(), want.err) || !strings.HasPrefix(note, want.note) || (note == "") != (want.note == "") {
+			t.Errorf("row %d: %s, %v, %q, wanted %v", i, l.body, l.err, note, want)
+		}
+	}
+	var out, notes bytes.Buffer
+	c := newCommandBundle(t)
+	if err := Publish(t.Context(), c.bus, PublishOptions{Model: "m"}, strings.NewReader("host,loss\na,1\nb,2\n"), &out, &notes); err != nil {
+		t.Error(err)
+	}
+	if !strings.HasPrefix(out.String(), "published 2 reports") || strings.Count(notes.String(), "column host is left out") != 1 || strings.Count(notes.String(), "\n") != 1 {
+		t.Errorf("%s\n%s", &out, &notes)
 	}
 }
 

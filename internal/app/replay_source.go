@@ -39,7 +39,7 @@ func (r *replaying) open(ctx context.Context, g Globals, in io.Reader) (past, er
 	if err != nil {
 		return nil, &Misuse{err}
 	}
-	f := &recordedFile{input: input, model: r.options.Model, bar: newProgress(r.notes, input)}
+	f := &recordedFile{input: input, model: r.options.Model, bar: newProgress(r.notes, input), notes: r.notes}
 	source, err := newSource(f.bar.reader(input), input.name, longestLine)
 	if err != nil {
 		input.Close()
@@ -74,6 +74,7 @@ func nameOf(file string) string {
 type recordedFile struct {
 	input   *input
 	bar     *progress
+	notes   io.Writer
 	model   string // of lines that name none
 	lines   <-chan line
 	failed  <-chan error
@@ -89,6 +90,10 @@ func (f *recordedFile) next(ctx context.Context) (recorded, error) {
 	case l, more := <-f.lines:
 		if !more {
 			return recorded{}, cmp.Or(ctx.Err(), f.wait(ctx))
+		}
+		for _, note := range l.notes {
+			f.bar.clear()
+			fmt.Fprintln(f.notes, printable(note))
 		}
 		in := recorded{place: fmt.Sprintf("line %d", l.number)}
 		in.err = cmp.Or(l.err, f.read(l.body, &in))
@@ -110,15 +115,20 @@ func (f *recordedFile) read(body []byte, in *recorded) error {
 	if body == nil {
 		return nil
 	}
+	var head struct {
+		Model any `msgpack:"model_id"`
+		State any `msgpack:"state"`
+		labelFields
+	}
+	malformed := wire.Decode(body, wire.JSON.ContentType(), &head)
+	if in.trial = unreported(head.State); in.trial {
+		return nil
+	}
 	if err := f.decoder.DecodeReport(body, wire.JSON.ContentType(), &f.report); err != nil {
 		return err
 	}
-	var head struct {
-		Model any `msgpack:"model_id"`
-		labelFields
-	}
-	if err := wire.Decode(body, wire.JSON.ContentType(), &head); err != nil {
-		return err
+	if malformed != nil {
+		return malformed
 	}
 	in.Model = f.model
 	if head.Model != nil {

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/visutility/retune/internal/bus"
@@ -74,7 +73,7 @@ type exportLine struct {
 	Model       string             `msgpack:"model_id"`
 	Study       string             `msgpack:"study"`
 	Trial       int                `msgpack:"trial"`
-	Attempt     int                `msgpack:"attempt"`
+	Attempts    int                `msgpack:"attempts"` // not as in a report: published elsewhere it is of the current one
 	State       study.TrialState   `msgpack:"state"`
 	Value       *float64           `msgpack:"value,omitempty"`
 	Metrics     map[string]float64 `msgpack:"metrics,omitempty"`
@@ -94,7 +93,7 @@ func (v *StudyView) writeLines(out io.Writer) error {
 	metric, _ := v.objective()
 	for _, t := range v.Trials {
 		line := exportLine{
-			Model: v.Model, Study: v.Name, Trial: t.Number, Attempt: t.Attempt, State: t.State, Value: t.Value, Config: t.Config,
+			Model: v.Model, Study: v.Name, Trial: t.Number, Attempts: t.Attempt, State: t.State, Value: t.Value, Config: t.Config,
 			DurationMS: t.DurationMS, CreatedAt: timeText(t.CreatedAt), StartedAt: timeText(t.StartedAt), EndedAt: timeText(t.EndedAt),
 			RunID: t.RunID, Error: t.Error, PointSteps: t.PointSteps, PointValues: t.PointValues,
 		}
@@ -112,30 +111,27 @@ func (v *StudyView) writeLines(out io.Writer) error {
 
 // exportColumns are those that every study has.
 var exportColumns = []string{
-	"model_id", "study", "trial", "attempt", "state", "value", "duration_ms", "created_at", "started_at", "ended_at",
+	"model_id", "study", "trial", "attempts", "state", "value", "duration_ms", "created_at", "started_at", "ended_at",
 	"run_id", "error", "last_step", "last_value",
 }
 
 // writeCSV has a column for the metric too, by its name: that is how reports in
-// CSV give it.
+// CSV give it. One that bears the name of another column is metrics.NAME.
 func (v *StudyView) writeCSV(out io.Writer) error {
 	metric, _ := v.objective()
 	names := v.configNames()
 	header := slices.Clone(exportColumns)
-	named := !slices.Contains(header, metric) && !strings.HasPrefix(metric, "config.")
-	if named {
-		header = append(header, metric)
+	if slices.Contains(header, metric) || columnOf(metric) != (column{kind: "metrics", name: metric}) {
+		metric = "metrics." + metric
 	}
+	header = append(header, metric)
 	for _, name := range names {
 		header = append(header, "config."+name)
 	}
 	w := csv.NewWriter(out)
 	_ = w.Write(header) // Error tells
 	for _, t := range v.Trials {
-		row := v.csvRow(t)
-		if named {
-			row = append(row, valueText(t.Value))
-		}
+		row := append(v.csvRow(t), valueText(t.Value))
 		for _, name := range names {
 			row = append(row, csvText(t.Config[name]))
 		}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/study"
+	"github.com/visutility/retune/internal/wire"
 )
 
 // examined is a study of every kind of trial.
@@ -58,7 +59,7 @@ func TestExportAsCSV(t *testing.T) {
 		t.Fatalf("%v %v", rows, err)
 	}
 	for i, want := range map[int]string{
-		0: "model_id study trial attempt state value duration_ms created_at started_at ended_at run_id error last_step last_value auc config.kind config.lr config.size",
+		0: "model_id study trial attempts state value duration_ms created_at started_at ended_at run_id error last_step last_value auc config.kind config.lr config.size",
 		1: "m s 0 1 complete 0.5 1500 2026-03-01T12:00:00.000000005Z 2026-03-01T12:00:00.000000005Z 2026-03-01T12:00:01.000000005Z r0    0.5 net 0.00123456789 16",
 		3: "m s 2 1 pruned  0     worse than the median 5 NaN  deep 1e-05 16",
 		4: "m s 3 1 complete 0.75 0        0.75 true  32",
@@ -72,11 +73,11 @@ func TestExportAsCSV(t *testing.T) {
 	}
 }
 
-// A metric may bear the name of a column, which then is not written twice.
+// A metric may bear the name of a column: it is still told from it, and comes back.
 func TestExportOfAMetricWithTheNameOfAColumn(t *testing.T) {
 	t.Parallel()
 	v := examined()
-	for _, metric := range []string{"value", "error", "config.lr"} {
+	for _, metric := range []string{"value", "error", "time", "config.lr", "metrics.auc"} {
 		v.Definition["objective"] = map[string]any{"metric": metric}
 		var out bytes.Buffer
 		if err := v.export(&out, "csv"); err != nil {
@@ -87,6 +88,9 @@ func TestExportOfAMetricWithTheNameOfAColumn(t *testing.T) {
 		slices.Sort(columns)
 		if len(slices.Compact(slices.Clone(columns))) != len(columns) {
 			t.Errorf("%s: %s", metric, header)
+		}
+		if first := readSource(t, "f.csv", out.String())[0]; !strings.Contains(string(first.body), `"metrics":{"`+metric+`":0.5}`) {
+			t.Errorf("%s: comes back as %s %v", metric, first.body, first.err)
 		}
 	}
 }
@@ -99,7 +103,7 @@ func TestExportAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, _, _ := strings.Cut(lines.String(), "\n")
-	want := `{"model_id":"m","study":"s","trial":0,"attempt":1,"state":"complete","value":0.5,"metrics":{"auc":0.5},` +
+	want := `{"model_id":"m","study":"s","trial":0,"attempts":1,"state":"complete","value":0.5,"metrics":{"auc":0.5},` +
 		`"config":{"kind":"net","lr":0.00123456789,"size":16},"duration_ms":1500,"created_at":"2026-03-01T12:00:00.000000005Z",` +
 		`"started_at":"2026-03-01T12:00:00.000000005Z","ended_at":"2026-03-01T12:00:01.000000005Z","run_id":"r0"}`
 	if first != want || strings.Count(lines.String(), "\n") != 7 {
@@ -179,6 +183,39 @@ func TestAnExportCanBePublished(t *testing.T) {
 				t.Errorf("%s, wanted %s", got, want)
 			}
 		})
+	}
+}
+
+// Trials that a report cannot tell of are passed over, by publish and by replay.
+func TestAnExportOfEveryKindOfTrialIsRead(t *testing.T) {
+	t.Parallel()
+	for _, format := range exportsToPublish {
+		v := examined()
+		var exported, out, notes bytes.Buffer
+		if err := v.export(&exported, format); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "s."+format)
+		if err := os.WriteFile(file, exported.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := newCommandBundle(t)
+		if err := Publish(t.Context(), c.bus, PublishOptions{JSON: true}, &exported, &out, &notes); err != nil || notes.Len() > 0 {
+			t.Errorf("%s: %v\n%s", format, err, &notes)
+		}
+		if done := object[Published](t, &out); done.Published != 5 || done.Skipped != 2 || done.Rejected != 0 {
+			t.Errorf("%s: %+v", format, done)
+		}
+		for _, m := range c.inputs() {
+			if r, err := wire.DecodeReport(m.Data, ""); err != nil || len(r.Metrics) > 1 || r.Attempt != 0 {
+				t.Errorf("%s: %s %v", format, m.Data, err)
+			}
+		}
+		notes.Reset()
+		err := Replay(t.Context(), Globals{}, ReplayOptions{File: file}, nil, &out, &notes)
+		if err == nil || !strings.Contains(err.Error(), "no live report to replay: 7 of trials") {
+			t.Errorf("%s: %v", format, err)
+		}
 	}
 }
 
