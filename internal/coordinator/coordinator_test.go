@@ -247,13 +247,13 @@ func TestStudyRunsToItsSummary(t *testing.T) {
 	for range 5 {
 		_, c := b.next(configs)
 		x := c["config"].(map[string]any)["x"].(float64)
-		b.report("m", `{"study":"s","trial":%v,"metrics":{"loss":%v},"duration_ms":5}`, c["trial"], x*x)
+		b.report("m", `{"study":"s","trial":%v,"metrics":{"loss":%v},"duration_ms":5,"run_id":"run-%v"}`, c["trial"], x*x, c["trial"])
 	}
 	m, _ := b.next(summaries)
 	t.Logf("%s", m.Data)
 	m, event := b.next(retrains)
 	t.Logf("%s", m.Data)
-	if event["trigger"] != "improved" {
+	if event["trigger"] != "improved" || event["run_id"] != "run-4" {
 		t.Fatalf("%s", m.Data)
 	}
 }

@@ -86,7 +86,7 @@ func (s *step) publish(m *model, effects []study.Effect, runID string) {
 				ModelID: m.id, Study: m.study.Name(), Trial: e.Trial, Attempt: e.Attempt, Reason: e.Reason, Time: wire.Time(s.now),
 			})
 		case study.EffectFinished:
-			s.summary(m)
+			s.summary(m, runID)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func (s *step) suggested(m *model, e study.Effect, by *study.Cause) {
 
 // summary publishes the outcome of a study that has ended and, if it found
 // something better, the event that says so.
-func (s *step) summary(m *model) {
+func (s *step) summary(m *model, runID string) {
 	sum := m.study.Summary(s.now, encodedSize)
 	out := wire.Summary{
 		ModelID: m.id, Study: sum.Name, Strategy: sum.Strategy, Reason: sum.Reason, Counts: wire.Counts{},
@@ -126,7 +126,7 @@ func (s *step) summary(m *model) {
 		out.Trials[i] = trialResult(&sum.Trials[i])
 	}
 	s.emit(KindSummary, s.names.Summary(m.id, sum.Name), "", out)
-	s.improved(m, sum)
+	s.improved(m, sum, runID)
 	if failure := m.study.State().Error; failure != "" {
 		s.note(true, failure, "study %s of model %s ended: its strategy failed", sum.Name, m.id)
 	}
@@ -139,7 +139,7 @@ func (s *step) summary(m *model) {
 	}
 }
 
-func (s *step) improved(m *model, sum study.Summary) {
+func (s *step) improved(m *model, sum study.Summary, runID string) {
 	d := m.study.Definition()
 	if sum.Best == nil || !study.Beats(d.Goal, *sum.Best.Value, d.Baseline) {
 		return
@@ -151,7 +151,7 @@ func (s *step) improved(m *model, sum study.Summary) {
 	id := wire.ID(s.now, m.id, s.sequence, len(s.outputs))
 	s.emitRetrain(wire.Retrain{
 		ID: id, ModelID: m.id, Trigger: "improved", Reason: reason, Metric: d.Metric, Value: sum.Best.Value, Reference: d.Baseline,
-		Config: m.config, BestTrial: bestTrial(sum.Best), Study: sum.Name, Time: wire.Time(s.now), Sequence: s.sequence,
+		Config: m.config, BestTrial: bestTrial(sum.Best), Study: sum.Name, RunID: runID, Time: wire.Time(s.now), Sequence: s.sequence,
 	})
 }
 
