@@ -18,6 +18,9 @@ type Command struct {
 
 // DecodeCommand decodes one study command and checks that it has what its op needs. An error is a *FieldError.
 func DecodeCommand(body []byte, contentType string) (Command, error) {
+	if err := checkMap(body, contentType); err != nil {
+		return Command{}, err
+	}
 	tree, err := DecodeTree(body, contentType)
 	if err != nil {
 		return Command{}, err

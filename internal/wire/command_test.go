@@ -35,7 +35,7 @@ func TestDecodeCommandErrors(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`:                           `op: null is not an operation: send start, stop, enqueue, baseline or forget`,
 		`{"op":"go"}`:                  `op: "go" is not an operation`,
-		`[`:                            `body: is not a study command`,
+		`[`:                            `body: begins with "[" and is neither a JSON object`,
 		`{"op":"start"}`:               `study: null is not a study`,
 		`{"op":"start","study":[1]}`:   `study: a list is not a study`,
 		`{"op":"stop"}`:                `name: null is not a name`,

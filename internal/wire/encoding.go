@@ -1,9 +1,11 @@
 package wire
 
 import (
+	"fmt"
 	"maps"
 	"mime"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/vmihailenco/msgpack/v5"
 )
@@ -99,6 +101,23 @@ func guess(body []byte) Encoding {
 		}
 	}
 	return Msgpack
+}
+
+// checkMap refuses what is to be read as msgpack and is no map, as text does that is no
+// JSON object: read on, its first byte would pass for a number.
+func checkMap(body []byte, contentType string) error {
+	if len(body) == 0 || encodingOf(body, contentType) == JSON {
+		return nil
+	}
+	first := body[0]
+	if first&0xf0 == 0x80 || first == 0xde || first == 0xdf {
+		return nil
+	}
+	begin := fmt.Sprintf("the byte 0x%02x", first)
+	if first < utf8.RuneSelf {
+		begin = quote(truncate(string(body[:min(len(body), 24)]), 20))
+	}
+	return &FieldError{"body", "", "begins with " + begin + " and is neither a JSON object nor a msgpack map", "send one of these"}
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -82,6 +82,9 @@ type Decoder struct {
 // The encoding follows from contentType or else from the first byte. An error is a *FieldError, and leaves r undefined.
 func (d *Decoder) DecodeReport(body []byte, contentType string, r *Report) error {
 	*r = Report{Metrics: r.Metrics[:0]}
+	if err := checkMap(body, contentType); err != nil {
+		return err
+	}
 	if encodingOf(body, contentType) == JSON {
 		var err error
 		if d.json, err = appendJSON(d.json[:0], body); err != nil {

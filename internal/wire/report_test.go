@@ -107,7 +107,8 @@ func TestDecodeReportErrors(t *testing.T) {
 		`{"state":"` + long + `"}`:                     `xx…" is not a state`,
 		"{\"state\":\"a\\\"\xff\xffé\"}":               `state: "a\"��é" is not a state`,
 		`{"metrics":{"a\"":"x"}}`:                      `metrics.a\": "x" is not a number`,
-		`[1]`:                                          `body: 91 is not a report`,
+		`[1]`:                                          `body: begins with "[1]" and is neither a JSON object nor a msgpack map: send one of these`,
+		"\n hello, world; that is all":                 `body: begins with "\n hello, world; that" and is neither`,
 		``:                                             `body: ends too early`,
 		`{"a":` + strings.Repeat("[", 70):              `nested deeper than 64`,
 		`{"step":0,"metrics":` + entries(10_001) + `}`: `metrics: has 10001 entries: send at most 10000`,
@@ -195,7 +196,7 @@ func TestDecodeReportBadMsgpack(t *testing.T) {
 		"\x81\xa7metrics\xdf\x00\x00\xff\xff": "ends too early",
 		"\x81\xa1a\xc1":                       "byte 0xc1 at 3 is not msgpack",
 		"\x81\xa5state\xc4\x01x":              "a binary value is not a state",
-		"\xc0":                                "null is not a report",
+		"\xc0":                                "begins with the byte 0xc0 and is neither a JSON object nor a msgpack map",
 		"\x81\xa4step\xcf\xff\xff\xff\xff\xff\xff\xff\xff": "18446744073709551615 is not an integer",
 		"\x81\xa1a" + strings.Repeat("\x91", 70) + "\xc0":  "nested deeper than 64",
 	} {
