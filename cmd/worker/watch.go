@@ -12,7 +12,7 @@ import (
 type watchCommand struct {
 	Kind  string `arg:"" optional:"" default:"all" enum:"configs,stops,retrains,dead,summaries,all" help:"What to print: ${enum} (${default})."`
 	Model string `placeholder:"NAME" help:"Of this model only."`
-	Since string `placeholder:"TIME" help:"What was stored since then, too: 10m, 2026-01-31T12:00:00Z or all."`
+	Since string `placeholder:"TIME" help:"What was stored since then, too: 10m, 7d, 2026-01-31, 2026-01-31T12:00:00Z or all."`
 	Count int    `placeholder:"N" help:"End after so many."`
 	JSON  bool   `help:"One JSON object a line: subject, time, headers, body."`
 }

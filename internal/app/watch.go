@@ -37,20 +37,14 @@ var watched = map[string]struct{ kind, color string }{
 // WatchKinds are what WatchOptions.Kind may be.
 func WatchKinds() []string { return append(slices.Sorted(maps.Keys(watched)), "all") }
 
-// ParseSince reads a duration back from now, an RFC 3339 time or "all"; "" is zero.
+// ParseSince reads a duration back from now, a time, a day or "all"; "" is zero.
 func ParseSince(s string, now time.Time) (time.Time, error) {
-	switch s {
-	case "":
-		return time.Time{}, nil
-	case "all":
+	if s == "all" {
 		return time.Unix(1, 0), nil
 	}
-	if back, err := time.ParseDuration(s); err == nil && back >= 0 {
-		return now.Add(-back), nil
-	}
-	at, err := time.Parse(time.RFC3339, s)
+	at, err := moment("--since", s, now)
 	if err != nil {
-		return time.Time{}, &Misuse{fmt.Errorf("--since: %q is not a time: give a duration back such as 10m, a time such as 2026-01-31T12:00:00Z, or all", s)}
+		return at, &Misuse{fmt.Errorf("%w, or all", err)}
 	}
 	return at, nil
 }

@@ -134,7 +134,7 @@ func TestBodiesThatAreNoDocuments(t *testing.T) {
 func TestSince(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-	for s, want := range map[string]time.Time{"": {}, "10m": now.Add(-10 * time.Minute), "all": time.Unix(1, 0), "2026-01-30T12:00:00+01:00": now.Add(-25 * time.Hour)} {
+	for s, want := range map[string]time.Time{"": {}, "10m": now.Add(-10 * time.Minute), "7d": now.AddDate(0, 0, -7), "2026-01-30": now.Add(-36 * time.Hour), "all": time.Unix(1, 0), "2026-01-30T12:00:00+01:00": now.Add(-25 * time.Hour)} {
 		if got, err := ParseSince(s, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: %v %v", s, got, err)
 		}
