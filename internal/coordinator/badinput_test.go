@@ -43,6 +43,7 @@ func TestBadInputs(t *testing.T) {
 		"a pruner there is not":         {"retune.study.m", study(x, `,"pruner":{"type":"magic"}`), "pruner.type"},
 		"an earlier study there is not": {"retune.study.m", study(x, `,"warm_start":["other/s0"]`), "warm_start[0]: study s0 of model other"},
 		"stop of no study":              {"retune.study.m", `{"op":"stop","name":"no"}`, "no"},
+		"a config that is not finite":   {"retune.metrics.m", `{"metrics":{"loss":NaN},"config":{"lr":NaN}}`, "config.lr: NaN is not a finite number"},
 		"a config of 300 KB":            {"retune.metrics.m", `{"metrics":{"loss":1},"config":{"x":"` + strings.Repeat("y", 300_000) + `"}}`, "config"},
 		"a study above 512 KiB":         {"retune.study.m", study(`{"x":{"values":["`+strings.Repeat("y", 600_000)+`"]}}`, ""), "524288"},
 	} {

@@ -67,12 +67,12 @@ func scattered(centre map[string]any, sigma float64, random *rand.Rand) map[stri
 	return config
 }
 
-// asFloats is a copy with every number as a float: a 1 in JSON may well have been a 1.0.
+// asFloats is a copy with every number as a finite float: a 1 in JSON may well have been a 1.0.
 func asFloats(config map[string]any) map[string]any {
 	copied := maps.Clone(config)
 	for name, v := range config {
 		if x, ok := number(v); ok {
-			copied[name] = x
+			copied[name] = finite(x)
 		}
 	}
 	return copied
@@ -103,11 +103,16 @@ func (s local) movable(config map[string]any) int {
 	return n
 }
 
-// normal is a copy with the types of config values: a stored config may have come back with others.
+// normal is a copy with the types of config values, all finite: a stored config may have come back
+// with others.
 func normal(config map[string]any) map[string]any {
 	copied := maps.Clone(config)
 	for name, v := range config {
-		if known, ok := scalar(v); ok {
+		known, ok := scalar(v)
+		if x, isFloat := known.(float64); isFloat {
+			known = finite(x)
+		}
+		if ok {
 			copied[name] = known
 		}
 	}

@@ -42,6 +42,15 @@ func finiteNumber(v any) (float64, bool) {
 	return f, ok && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
+// finite makes a number that nothing can be trained with one that is none the less a number: NaN
+// becomes 0, an infinity the largest number there is.
+func finite(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return min(max(x, -math.MaxFloat64), math.MaxFloat64)
+}
+
 // integer reads any Go number that is whole and fits int64, such as Python's 3.0.
 func integer(v any) (int64, bool) {
 	i, ok := identity(v).(int64)

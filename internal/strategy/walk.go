@@ -23,9 +23,9 @@ func (s walk) Suggest(r Request) (map[string]any, error) {
 	}
 	moved := s.moved(r.Base, random)
 	if s.space == nil {
-		return moved, nil
+		return asFloats(moved), nil
 	}
-	clamped := s.space.Clamp(moved)
+	clamped := normal(s.space.Clamp(moved))
 	if s.space.Check(r.Base) != nil {
 		return clamped, nil
 	}
@@ -33,7 +33,7 @@ func (s walk) Suggest(r Request) (map[string]any, error) {
 	return s.space.Complete(nil, clamped, random)
 }
 
-// moved keeps a number that would overflow, and one that is not finite.
+// moved keeps a number that would overflow.
 func (s walk) moved(base map[string]any, random *rand.Rand) map[string]any {
 	config := maps.Clone(base)
 	for _, name := range slices.Sorted(maps.Keys(base)) {

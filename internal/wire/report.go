@@ -256,6 +256,9 @@ func (in *reportReader) readConfig(t token) (Raw, error) {
 			return nil, &FieldError{path("config", key), value.show(), "is not a hyper-parameter",
 				"send a number, a string or a boolean"}
 		}
+		if value.kind == floatKind && math.IsNaN(value.float()-value.float()) { // so it is of infinities, too
+			return nil, &FieldError{path("config", key), value.show(), "is not a finite number", "send one: only metrics may be otherwise"}
+		}
 		p := pair{start: len(buffer)}
 		buffer = appendToken(buffer, token{kind: stringKind, bytes: key})
 		p.text, p.value = len(buffer)-len(key), len(buffer)
