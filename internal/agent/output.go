@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"regexp"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 type Measurement struct {
 	Metrics map[string]float64 // the objective among them
 	Step    *int64             // nil: none
+	Failure string             // why the trial failed, of an object with the state failed; "": it did not
 }
 
 // maxMetrics bounds what is taken of one line, the objective aside.
@@ -22,7 +24,7 @@ const maxMetrics = 1000
 
 // ParseLine reads a line that has the objective: a JSON object, with `metrics` or flat, or name=value pairs among
 // other text. A whole number >= 0 named step, or else epoch, is the step. Not finite numbers are taken as Python and
-// C write them.
+// C write them. An object may say with state failed, and error, that the trial has failed.
 func ParseLine(line []byte, objective string) (Measurement, bool) {
 	line = bytes.TrimSpace(line)
 	if len(line) > 0 && line[0] == '{' {
@@ -52,10 +54,16 @@ func parseObject(line []byte, objective string) (Measurement, bool) {
 	}
 	object := tree.(map[string]any) // what begins with a brace
 	flat := numbers(object)
-	if metrics, ok := object["metrics"].(map[string]any); ok {
-		return measurement(numbers(metrics), flat, objective)
+	metrics := flat
+	if nested, ok := object["metrics"].(map[string]any); ok {
+		metrics = numbers(nested)
 	}
-	return measurement(flat, flat, objective)
+	m, ok := measurement(metrics, flat, objective)
+	if object["state"] == wire.Failed.String() {
+		text, _ := object["error"].(string)
+		m.Failure = cmp.Or(text, `the program printed "state": "failed"`)
+	}
+	return m, ok
 }
 
 func numbers(tree map[string]any) map[string]float64 {

@@ -80,7 +80,7 @@ func (e Evaluation) Run(stop, quit <-chan struct{}) Outcome {
 	exit := p.run(stop, quit)
 	o := Outcome{Told: exit.told, Metrics: last.Metrics, Duration: time.Since(start)}
 	if !exit.told {
-		o.Err = e.failure(exit.err, complaints.String(), last.Metrics != nil)
+		o.Err = e.failure(exit.err, complaints.String(), last)
 	}
 	return o
 }
@@ -108,11 +108,13 @@ func (e Evaluation) environment() ([]string, error) {
 }
 
 // failure is what the trial's record says; nil if the program has done its work.
-func (e Evaluation) failure(exit error, stderr string, measured bool) error {
+func (e Evaluation) failure(exit error, stderr string, last Measurement) error {
 	switch {
 	case exit != nil:
 		return exitError(exit, stderr)
-	case !measured:
+	case last.Failure != "":
+		return errors.New(last.Failure)
+	case last.Metrics == nil:
 		return errors.New("the program ended without printing " + e.Objective + ": print a line such as " + e.Objective + `=0.25 or {"` + e.Objective + `": 0.25} on standard output`)
 	}
 	return nil

@@ -66,6 +66,14 @@ echo bye`, nil, nil, func(e *Evaluation) { e.Command = append(e.Command, "{args}
 	}
 }
 
+func TestTheLastLineIsTheResult(t *testing.T) {
+	t.Parallel()
+	o, _, _ := evaluate(t, `echo '{"loss": 1, "state": "failed"}'; echo '{"loss": 0.5, "state": "complete"}'`, nil, nil)
+	if o.Err != nil || o.Metrics["loss"] != 0.5 {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestHowATrialFails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -76,6 +84,8 @@ func TestHowATrialFails(t *testing.T) {
 		{"silent", "exit 1", "exit status 1, with nothing on standard error", nil},
 		{"killed", "kill -9 $$", "signal: killed", nil},
 		{"no objective", "echo accuracy=1", `without printing loss: print a line such as loss=0.25 or {"loss": 0.25}`, nil},
+		{"says so", `echo loss=1; echo '{"loss": 0.2, "state": "failed", "error": "no data"}'`, "no data", nil},
+		{"says so without a reason", `echo '{"metrics": {"loss": 0.2}, "step": 1, "state": "failed"}'`, `the program printed "state": "failed"`, nil},
 		{"inactive parameter", "touch ran", "{momentum}", func(e *Evaluation) { e.Command = append(e.Command, "{momentum}") }},
 		{"no such program", "", "no-such-program", func(e *Evaluation) { e.Command = []string{"no-such-program"} }},
 	} {
