@@ -44,6 +44,9 @@ func TestFillIn(t *testing.T) {
 	if got, err := FillIn([]string{"t", "{args}"}, []string{"x"}, nil); err != nil || !slices.Equal(got, []string{"t"}) {
 		t.Errorf("no active parameter: %q %v", got, err)
 	}
+	if got, err := FillIn([]string{"t", "{args}", "x={args}"}, []string{"args"}, map[string]any{"args": int64(1)}); err != nil || !slices.Equal(got, []string{"t", "--args=1", "x=--args=1"}) {
+		t.Errorf("a parameter named args: %q %v", got, err)
+	}
 	// A value is not filled in again.
 	got, err := FillIn([]string{"t", "{a}"}, []string{"a", "b"}, map[string]any{"a": "{b}{args}", "b": "x"})
 	if err != nil || got[1] != "{b}{args}" {
