@@ -45,14 +45,15 @@ func StartStudy(ctx context.Context, b *bus.Bus, o StartOptions, in io.Reader, o
 		return err
 	}
 	name := cmp.Or(file.Name, "study-"+strconv.FormatUint(sent.sequence, 10))
-	if v, err := findStudy(ctx, b, model, name); err == nil && v.State != running && !o.Wait {
-		return say(out, o.JSON, sent.reply(name), "study %s of model %s has ended (%s) and does not start again: worker study show %s %s", name, model, v.State, model, name)
+	stands, next := "is started", "waiting for its end"
+	if v, err := findStudy(ctx, b, model, name); err == nil && v.State != running {
+		stands, next = fmt.Sprintf("has ended (%s) and does not start again", v.State), "its result"
 	}
 	if !o.Wait {
-		return say(out, o.JSON, sent.reply(name), "study %s of model %s is started: worker study show %s %s", name, model, model, name)
+		return say(out, o.JSON, sent.reply(name), "study %s of model %s %s: worker study show %s %s", name, model, stands, model, name)
 	}
 	if !o.JSON {
-		fmt.Fprintf(out, "study %s of model %s is started: waiting for its end\n", name, model)
+		fmt.Fprintf(out, "study %s of model %s %s: %s\n", name, model, stands, next)
 	}
 	if err := sent.awaitEnd(ctx, b, name); err != nil {
 		return unlessDone(ctx, err)

@@ -131,6 +131,12 @@ func TestCommandsAreAnsweredByAWorker(t *testing.T) {
 	if err := StopStudy(ctx, c.bus, "m", "s", in, true, new(bytes.Buffer)); err != nil {
 		t.Fatal(err)
 	}
+	for _, wait := range []bool{false, true} { // the same again, when it has ended
+		got, err := c.start(StartOptions{Wait: wait}, quadratic+"max_trials: 5\n")
+		if err != nil || !strings.HasPrefix(got, "study s of model m has ended (stopped) and does not start again: ") || strings.Contains(got, "is started") {
+			t.Errorf("%s %v", got, err)
+		}
+	}
 	out.Reset()
 	if err := ListStudies(ctx, c.bus, "", true, &out); err != nil {
 		t.Fatal(err)
