@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/visutility/retune/internal/app"
+	"github.com/visutility/retune/internal/bus"
 	"github.com/visutility/retune/internal/demo"
 )
 
@@ -24,6 +26,9 @@ type demoCommand struct {
 const demoPace = 300 * time.Millisecond
 
 func (c *demoCommand) Run(ctx context.Context, g app.Globals, stdout io.Writer) error {
+	if own := (bus.Connection{Name: g.NATS.Name, URL: os.Getenv("NATS_URL")}); g.NATS != own || g.ConfigFile != "" {
+		return &app.Misuse{Err: errors.New("the demo runs on a NATS server and with a config of its own: leave out --nats, --context, --creds, --nkey, --tls-* and --config")}
+	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal closes: leave no folder behind
 	defer stop()
 	options := app.DemoOptions{

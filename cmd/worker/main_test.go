@@ -114,6 +114,8 @@ func TestExitCodes(t *testing.T) {
 		{"an address of the web, to look at", "", `worker: --nats: "http" is not how`, 2, []string{"show", "--nats", "nats://127.0.0.1:1,http://x"}},
 		{"an address of the web in a file", "", "worker: " + web + `:2: nats.url: "htp" is not how to reach NATS: `, 2, []string{"study", "list", "--config", web}},
 		{"no port", "", "worker: --port: 70000 is out of range: give 0 to 65535", 2, []string{"run", "--port", "70000"}},
+		{"a demo on another's NATS", "", "worker: the demo runs on a NATS server and with a config of its own: leave out --nats", 2, []string{"demo", "--nats", "nats://127.0.0.1:1"}},
+		{"a demo by a config", "", "worker: the demo runs on", 2, []string{"demo", "--config", cluster}},
 		{"no NATS there to measure", "", "connect to nats://127.0.0.1:1", 1, []string{"bench", "--config", nobody}},
 		{"no NATS there", "", "worker: connect to nats://127.0.0.1:1", 1, []string{"--nats", "nats://127.0.0.1:1"}},
 	} {
