@@ -30,7 +30,7 @@ func (p program) arguments() []string {
 // programHelp is what commands have in common that run one per trial.
 const programHelp = `In the command {name} becomes the value of that parameter and {args} becomes --name=value for each one
 that is active; the environment has RETUNE_CONFIG (the config as JSON), RETUNE_MODEL, RETUNE_STUDY,
-RETUNE_TRIAL and RETUNE_ATTEMPT, and no NATS_ variables.
+RETUNE_TRIAL and RETUNE_ATTEMPT.
 
 A line of standard output that has the objective is a report: a JSON object, {"epoch": 3, "loss": 0.25},
 or pairs, epoch=3 loss=0.25. With a step or epoch it is sent at once; the last one is the result when the

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -31,7 +30,7 @@ type Result struct {
 func (e Execution) Run(quit <-chan struct{}) Result {
 	var complaints tail
 	p := program{
-		arguments: e.Command, environment: append(os.Environ(), e.Environment...), input: e.Input, stopGrace: StopGrace,
+		arguments: e.Command, environment: e.Environment, input: e.Input, stopGrace: StopGrace,
 		stdout: func(line []byte, overwritten bool) {
 			if !overwritten {
 				e.Show(line, false)

@@ -24,7 +24,7 @@ const (
 // program is one run of a command, in a session of its own.
 type program struct {
 	arguments      []string
-	environment    []string // all of it
+	environment    []string // beside that of this process
 	input          []byte   // its standard input
 	stdout, stderr func(line []byte, overwritten bool)
 	stopGrace      time.Duration
@@ -40,7 +40,7 @@ type exit struct {
 // by SIGTERM, and killed after the grace.
 func (p program) run(stop, quit <-chan struct{}) exit {
 	cmd := exec.Command(p.arguments[0], p.arguments[1:]...)
-	cmd.Env = p.environment
+	cmd.Env = append(os.Environ(), p.environment...)
 	release := isolate(cmd)
 	defer release()
 	stdout, err := newOutput(p.stdout)

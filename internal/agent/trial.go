@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,17 +91,16 @@ func (e Evaluation) show(line []byte, overwritten, stderr bool) {
 	}
 }
 
-// environment is that of this process, less how it gets into NATS, which is the agent's business, and tells the
-// program what it evaluates.
+// environment tells the program what it evaluates.
 func (e Evaluation) environment() ([]string, error) {
 	config, err := wire.Encode(e.Config, wire.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("RETUNE_CONFIG: %w", err)
 	}
-	inherited := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "NATS_") })
-	variables := append(inherited,
-		"RETUNE_CONFIG="+string(config), "RETUNE_MODEL="+e.Model, "RETUNE_STUDY="+e.Study,
-		"RETUNE_TRIAL="+strconv.Itoa(e.Number), "RETUNE_ATTEMPT="+strconv.Itoa(e.Attempt))
+	variables := []string{
+		"RETUNE_CONFIG=" + string(config), "RETUNE_MODEL=" + e.Model, "RETUNE_STUDY=" + e.Study,
+		"RETUNE_TRIAL=" + strconv.Itoa(e.Number), "RETUNE_ATTEMPT=" + strconv.Itoa(e.Attempt),
+	}
 	if _, set := os.LookupEnv("PYTHONUNBUFFERED"); !set {
 		variables = append(variables, "PYTHONUNBUFFERED=1") // or Python keeps its steps to itself until it ends
 	}

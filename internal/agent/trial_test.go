@@ -247,14 +247,3 @@ func TestASignalToAgentAndProgramIsNoFailure(t *testing.T) {
 		}
 	}
 }
-
-// TestAProgramHasNoWayIntoNATS sets environment variables, so it runs alone.
-func TestAProgramHasNoWayIntoNATS(t *testing.T) {
-	t.Setenv("NATS_URL", "nats://agent:secret@host")
-	t.Setenv("NATS_CREDS", "secret")
-	t.Setenv("TRAINING_DATA", "here")
-	o, _, shown := evaluate(t, "env; echo loss=1", nil, nil)
-	if o.Err != nil || strings.Contains(shown, "NATS_") || !strings.Contains(shown, "TRAINING_DATA=here") || !strings.Contains(shown, "RETUNE_TRIAL=3") {
-		t.Errorf("%v\n%s", o.Err, shown)
-	}
-}
