@@ -12,9 +12,10 @@ const (
 	autoSurprise = 2.7
 	// autoElevated is the share of the limit from which on nothing is learnt.
 	autoElevated = 0.7
-	// autoUncertainty and autoYouth make up for what a small reference does not know; see innovation and raised.
+	// autoUncertainty and the two youths make up for what a small reference does not know; see innovation and raised.
 	autoUncertainty = 0.7
-	autoYouth       = 2.15
+	autoFastYouth   = 10
+	autoSlowYouth   = 3
 	// autoGrossReports in a row that are gross alarm, whatever came before them foretells.
 	autoGrossReports = 3
 	// autoMostRecovery bounds the allowance of the way back.
@@ -30,7 +31,7 @@ const (
 // out (residual charts: Alwan & Roberts, Journal of Business & Economic Statistics 6, 1988, 87–95). The rest goes into
 // two one-sided CUSUMs (Page, Biometrika 41, 1954, 100–115), one for jumps and one for drifts. As in self-starting
 // charts (Hawkins, The Statistician 36, 1987, 299–316) the reference grows while it judges, but slowly, never while a
-// CUSUM is elevated, and only up to some 500 values: a slow decline cannot become the new normal.
+// CUSUM is elevated, and only up to some 2,000 values: a slow decline cannot become the new normal.
 // The limits are from simulations of this very detector, what it does not know yet included; see autoLimits. Measured
 // rates of false alarms, up to 1 per 10,000, are within ×0.7 and ×1.3 of the one asked for with Gaussian, log-normal,
 // exponential, t3 and AR(0 … 0.5) values, from ×0.4 with AR(0.8) to ×2.5 with few distinct or skewed and correlated
@@ -40,7 +41,7 @@ const (
 // was at the alarm.
 //
 // Options: false_alarms, how many reports there are to be to a false alarm, on average ("1 per N" or N, of
-// 100 … 1,000,000, default "1 per 10000"); warm_up, the reports before it judges (10 … 10,000, default 30).
+// 100 … 10,000,000, default "1 per 10000"); warm_up, the reports before it judges (10 … 10,000, default 30).
 type auto struct {
 	view       view
 	warmUp     int
@@ -52,7 +53,7 @@ func newAuto(given *options, goal Goal) detector {
 		view:   view{goal: goal},
 		warmUp: given.integer("warm_up", 30, 10, maxWindow),
 	}
-	d.fast, d.slow = autoLimits(given.onePer("false_alarms", 10_000, 100, 1_000_000))
+	d.fast, d.slow = autoLimits(given.onePer("false_alarms", 10_000, 100, 10_000_000))
 	return d
 }
 
@@ -135,18 +136,18 @@ func (d *auto) judge(memory []float64, innovation, deviation float64) verdict {
 	return left.verdict(1)
 }
 
-// watch adds a report to the CUSUMs. The smaller the reference, the higher the limits.
+// watch adds a report to the CUSUMs.
 func (d *auto) watch(memory []float64, innovation, deviation float64) verdict {
-	raised := d.raised(memory)
+	fastLimit, slowLimit := d.raised(memory[autoAdmitted])
 	fast, slow := autoChart(memory[autoFast:]), autoChart(memory[autoSlow:])
 	fast.add(innovation-autoFastAllowance, deviation)
 	slow.add(innovation-autoSlowAllowance, deviation)
-	chart, allowance, statistic := slow, autoSlowAllowance, slow[0]/(d.slow*raised)
-	if share := fast[0] / (d.fast * raised); share > statistic {
+	chart, allowance, statistic := slow, autoSlowAllowance, slow[0]/slowLimit
+	if share := fast[0] / fastLimit; share > statistic {
 		chart, allowance, statistic = fast, autoFastAllowance, share
 	}
 	if memory[autoGross] >= autoGrossReports {
-		chart, allowance, statistic = autoChart{d.fast * raised, autoGrossReports, deviation}, autoFastAllowance, 1
+		chart, allowance, statistic = autoChart{fastLimit, autoGrossReports, deviation}, autoFastAllowance, 1
 	}
 	v := chart.verdict(statistic)
 	if v.degraded {
@@ -155,10 +156,11 @@ func (d *auto) watch(memory []float64, innovation, deviation float64) verdict {
 	return v
 }
 
-// raised is by how much the limits are higher for what the reference does not know: an error δ of its mean makes a
-// CUSUM with the limit h alarm e^2hδ times as often, so that 1 + O(h/n) makes up for it.
-func (d *auto) raised(memory []float64) float64 {
-	return 1 + autoYouth*d.slow/memory[autoAdmitted]
+// raised are the limits for a reference of so many values. An error δ of its mean makes a CUSUM with the allowance k
+// and the limit h alarm e^2hδ times as often, on average e^(2h²/n) times, for which the limit h(1 + h/(kn)) makes up.
+// The slow one needs less, as the reference grows meanwhile, the fast one more: it also judges by the tail.
+func (d *auto) raised(admitted float64) (fast, slow float64) {
+	return d.fast * (1 + autoFastYouth*d.fast/admitted), d.slow * (1 + autoSlowYouth*d.slow/admitted)
 }
 
 // degrade begins the way back. Its allowance is a third of the estimated shift (the mean since the CUSUM left 0), as the
@@ -207,9 +209,9 @@ func (d *auto) fits(memory []float64) bool {
 		return false
 	}
 	reports, recovery := memory[autoReports], memory[autoRecovery]
-	raised := 1 + autoYouth*d.slow/float64(d.first()) // when the reference was smallest
+	fast, slow := d.raised(float64(d.first())) // when the reference was smallest
 	return counts(memory[autoGross]) && counts(reports) && reports >= float64(d.first()) && reports <= float64(d.warmUp) &&
 		math.Abs(memory[autoScore]) <= autoFarthestScore &&
-		autoChart(memory[autoFast:]).fits(d.fast*raised) && autoChart(memory[autoSlow:]).fits(d.slow*raised) &&
+		autoChart(memory[autoFast:]).fits(fast) && autoChart(memory[autoSlow:]).fits(slow) &&
 		(recovery == 0 || recovery >= autoSlowAllowance && recovery <= autoMostRecovery)
 }

@@ -3,14 +3,15 @@ package observer
 import "math"
 
 // autoTable has the limits of the CUSUMs, in standard deviations, by the reports to a false alarm.
-// TestAutoCalibrate made it, each line from 4000 to 200 models of three kinds, the last, coarser, from 60.
+// TestAutoCalibrate made it.
 var autoTable = [][3]float64{
-	{100, 1.196, 3.639},
-	{370, 1.734, 5.582},
-	{1_000, 2.114, 7.039},
-	{10_000, 2.849, 9.990},
-	{100_000, 3.478, 12.564},
-	{1_000_000, 4.536, 16.701},
+	{100, 1.005, 3.947},
+	{370, 1.579, 5.909},
+	{1_000, 1.942, 7.586},
+	{10_000, 2.635, 11.575},
+	{100_000, 3.396, 15.737},
+	{1_000_000, 4.17, 19.8},
+	{10_000_000, 4.95, 23.85},
 }
 
 // autoLimits interpolates the table on a logarithmic scale, on which the limits of a CUSUM are near to a line

@@ -12,10 +12,13 @@ const (
 	// say what they think of it.
 	autoBatch = 16
 	// autoDense is the size from which on one in autoThinning reports is learnt from, so that a change is found before
-	// it has filled the reference, and autoEnough that from which on the reference is frozen.
+	// it has filled the reference, and autoLarge that from which on one in autoSparse is. From autoEnough on the
+	// reference is frozen: the error of one much smaller would decide when a model alarms, more than chance does.
 	autoDense    = 80
 	autoThinning = 4
-	autoEnough   = 500
+	autoLarge    = 500
+	autoSparse   = 16
+	autoEnough   = 2000
 	// autoFarthest bounds the deviations of one report, autoFarthestScore its normal score.
 	autoFarthest      = 20.0
 	autoFarthestScore = 5.0
@@ -159,18 +162,27 @@ func (d *auto) learn(memory []float64, x, score float64, warming bool) {
 	if memory[autoAdmitted] >= autoEnough {
 		return
 	}
-	if memory[autoAdmitted] >= autoDense && !warming {
-		if memory[autoSkipped]++; memory[autoSkipped] < autoThinning {
-			return
-		}
-		memory[autoSkipped] = 0
+	if memory[autoSkipped]++; memory[autoSkipped] < autoStride(memory[autoAdmitted]) && !warming {
+		return
 	}
+	memory[autoSkipped] = 0
 	memory[autoFields+int(memory[autoPending])] = x
 	memory[autoPending]++
 	autoRelate(memory[autoBatchMoments:], memory[autoScore], score)
 	if memory[autoPending] == autoBatch {
 		autoAdmit(memory)
 	}
+}
+
+// autoStride is of how many reports one is learnt from, by the size of the reference.
+func autoStride(admitted float64) float64 {
+	switch {
+	case admitted < autoDense:
+		return 1
+	case admitted < autoLarge:
+		return autoThinning
+	}
+	return autoSparse
 }
 
 // autoAdmit puts the values that wait into the reference.
@@ -228,7 +240,7 @@ func autoLearnt(memory []float64, first int) bool {
 	n, pending, skipped := memory[autoAdmitted], memory[autoPending], memory[autoSkipped]
 	batches := (n - float64(first)) / autoBatch
 	if !counts(batches) || n >= autoEnough+autoBatch || !counts(pending) || pending >= autoBatch ||
-		!counts(skipped) || skipped >= autoThinning {
+		!counts(skipped) || skipped >= autoSparse {
 		return false
 	}
 	ref := memory[autoValues : autoValues+autoKept(n)]

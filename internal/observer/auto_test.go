@@ -43,7 +43,7 @@ func TestAutoFindsChangesSoon(t *testing.T) {
 		mean   float64
 	}{
 		"a shift of 1 at 370":      {370, shift(1), 12},
-		"a shift of 1 at 10000":    {10_000, shift(1), 25},
+		"a shift of 1 at 10000":    {10_000, shift(1), 28},
 		"a jump of 10 at 10000":    {10_000, shift(10), 3},
 		"a ramp of 0.02 at 370":    {370, ramp(0.02), 45},
 		"a ramp of 0.02 at 10000":  {10_000, ramp(0.02), 60},
@@ -191,9 +191,9 @@ func TestAutoConstantThenNoise(t *testing.T) {
 func TestAutoLearnsOnlyWhileHealthy(t *testing.T) {
 	t.Parallel()
 	d := autoOf(t, Minimize)
-	_, long := autoHealthy(d, 4, 5000)
+	_, long := autoHealthy(d, 4, 40_000)
 	if n := long[autoAdmitted]; n < autoEnough || n >= autoEnough+autoBatch {
-		t.Errorf("the reference stands for %v values after 5000 reports", n)
+		t.Errorf("the reference stands for %v values after 40000 reports", n)
 	}
 	next, memory := autoHealthy(d, 4, 60)
 	v := verdict{}
@@ -290,10 +290,10 @@ func TestAutoOptions(t *testing.T) {
 	if got, want := autoOf(t, Minimize), autoOf(t, Minimize, "false_alarms", 10_000, "warm_up", 30); *got != *want {
 		t.Errorf("defaults %+v, want %+v", got, want)
 	}
-	for _, wrong := range []any{"1 per 99", "2 per 1000", "1per 1000", "often", 99, 1e6 + 1, math.NaN(), true, "1 per NaN"} {
+	for _, wrong := range []any{"1 per 99", "2 per 1000", "1per 1000", "often", 99, 1e7 + 1, math.NaN(), true, "1 per NaN"} {
 		given := &options{path: "monitor[0]", values: map[string]any{"false_alarms": wrong}}
 		newAuto(given, Minimize)
-		want := mistake("monitor[0].false_alarms", wrong, `"1 per N" with N from 100 to 1000000`, "give one, or leave it out for 1 per 10000").Error()
+		want := mistake("monitor[0].false_alarms", wrong, `"1 per N" with N from 100 to 10000000`, "give one, or leave it out for 1 per 10000").Error()
 		if err := given.finish(); err == nil || err.Error() != want {
 			t.Errorf("%v:\ngot  %v\nwant %s", wrong, err, want)
 		}
