@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -8,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +26,7 @@ type composition struct {
 	services map[string]service
 	here     *strings.Replacer
 	address  map[string]string // of each server for clients
+	monitor  map[string]string // and for its state
 }
 
 type service struct {
@@ -51,10 +55,11 @@ func newComposition(t *testing.T) *composition {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	c := &composition{t: t, services: file.Services, address: map[string]string{}}
-	pairs := []string{"/etc/nats/", top + "/deploy/", "/etc/retune/", top + "/deploy/", "/examples/", top + "/examples/"}
+	c := &composition{t: t, services: file.Services, address: map[string]string{}, monitor: map[string]string{}}
+	pairs := []string{"/etc/retune/", top + "/deploy/", "/examples/", top + "/examples/"}
 	for _, name := range serverNames {
 		c.address[name] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		c.monitor[name] = fmt.Sprintf("127.0.0.1:%d", freePort(t))
 		pairs = append(pairs, name+":4222", c.address[name], name+":6222", fmt.Sprintf("127.0.0.1:%d", freePort(t)))
 	}
 	c.here = strings.NewReplacer(pairs...)
@@ -68,6 +73,8 @@ func (c *composition) expand(text string) string {
 	c.t.Helper()
 	return c.here.Replace(composeVariable.ReplaceAllStringFunc(text, func(found string) string {
 		switch name := composeVariable.FindStringSubmatch(found)[1]; {
+		case name == "RETUNE_ROUTE_PASSWORD": // as it is, and in addresses
+			return "route0word"
 		case strings.HasSuffix(name, "_HASH"):
 			return passwordHash
 		case strings.HasSuffix(name, "_PASSWORD"):
@@ -95,18 +102,22 @@ func (c *composition) environment(service string) (env []string) {
 	return env
 }
 
-// server is one server as a process, with the configuration of deploy/.
-func (c *composition) server(name string) *process {
+// server is one server as a process, with a copy of deploy/ in which addresses and the store are those of this machine,
+// and nothing else. It returns the folder of the copy.
+func (c *composition) server(name string) (p *process, folder string) {
 	c.t.Helper()
-	p := natsServer(c.t, name, 0, 0, "")
-	_, port, _ := strings.Cut(c.address[name], ":")
-	own := c.here.Replace(name + ":6222")
-	args := c.command(name)
-	for i, a := range args {
-		args[i] = strings.Replace(a, "0.0.0.0:6222", own, 1)
+	folder = c.t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS("../../deploy")); err != nil {
+		c.t.Fatal(err)
 	}
-	args = append(args, "-a", "127.0.0.1", "-p", port, "-m", fmt.Sprint(freePort(c.t)))
-	env := append(c.environment(name), roleServer+"="+strings.Join(args, "|"), storeElsewhere+"="+c.t.TempDir())
+	rewrite(c.t, filepath.Join(folder, "nats.conf"), "0.0.0.0:4222", c.address[name], "127.0.0.1:8222", c.monitor[name], `"/data"`, strconv.Quote(c.t.TempDir()))
+	rewrite(c.t, filepath.Join(folder, "cluster.conf"), "0.0.0.0:6222", c.here.Replace(name+":6222"))
+	args := c.services[name].Command
+	for i, a := range args {
+		args[i] = strings.Replace(a, "/etc/nats", folder, 1)
+	}
+	env := append(c.environment(name), roleServer+"="+strings.Join(args, "|"))
+	p = natsServer(c.t, name, 0, 0, "")
 	self, err := os.Executable()
 	if err != nil {
 		c.t.Fatal(err)
@@ -116,7 +127,25 @@ func (c *composition) server(name string) *process {
 		cmd.Env = env
 		return cmd
 	}
-	return p
+	return p, folder
+}
+
+// rewrite replaces each old text in the file, which has to be there, by its new one.
+func rewrite(t *testing.T, file string, oldnew ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(oldnew); i += 2 {
+		if !strings.Contains(string(text), oldnew[i]) {
+			t.Fatalf("%s has no %s", file, oldnew[i])
+		}
+		text = []byte(strings.ReplaceAll(string(text), oldnew[i], oldnew[i+1]))
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // worker is a worker as a process, and where it says whether it is ready.
@@ -178,6 +207,64 @@ func (c *composition) subscriber() *nats.Conn {
 	return nc
 }
 
+// newPassword gives the agents another one, and adds a user, as docs/security.md says, with the servers running: the old
+// password is refused, and the servers stay joined.
+func (c *composition) newPassword(servers map[string]*process, folders map[string]string) {
+	c.t.Helper()
+	before := map[string][]int{}
+	for _, name := range serverNames {
+		before[name] = c.routes(name)
+		if len(before[name]) < len(serverNames)-1 {
+			c.t.Errorf("%s has the routes %v", name, before[name])
+		}
+	}
+	for _, name := range serverNames {
+		if err := os.WriteFile(filepath.Join(folders[name], "hashes.conf"), fmt.Appendf(nil, "RETUNE_FRAUD_AGENT_HASH: %q\n", otherHash), 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+		rewrite(c.t, filepath.Join(folders[name], "auth.conf"), `# include "hashes.conf"`, `include "hashes.conf"`,
+			"{user: fraud-trainer,", "{user: newcomer, password: $RETUNE_FRAUD_AGENT_HASH}, {user: fraud-trainer,")
+		servers[name].signal(syscall.SIGHUP)
+		waitForLog(c.t, servers[name].log, "Reloaded server configuration")
+	}
+	for _, name := range serverNames { // once all have, since a client that one refuses tries the others
+		for who, good := range map[[2]string]bool{{"fraud-agent", password}: false, {"fraud-agent", "another-word"}: true, {"newcomer", "another-word"}: true, {"fraud-trainer", password}: true} {
+			nc, err := nats.Connect("nats://"+c.address[name], nats.UserInfo(who[0], who[1]))
+			if (err == nil) != good {
+				c.t.Errorf("%s as %s: %v", name, who, err)
+			}
+			if err == nil {
+				nc.Close()
+			}
+		}
+	}
+	for _, name := range serverNames {
+		for after, n := c.routes(name), 0; n < len(before[name]); n++ {
+			if !slices.Contains(after, before[name][n]) {
+				c.t.Errorf("%s had the routes %v, and has %v", name, before[name], after)
+			}
+		}
+	}
+}
+
+// routes are the numbers of the connections to other servers.
+func (c *composition) routes(name string) (numbers []int) {
+	c.t.Helper()
+	response, err := http.Get("http://" + c.monitor[name] + "/routez")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var state struct{ Routes []struct{ Rid int } }
+	if err := json.NewDecoder(response.Body).Decode(&state); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, r := range state.Routes {
+		numbers = append(numbers, r.Rid)
+	}
+	return numbers
+}
+
 func waitForReady(t *testing.T, url string) {
 	t.Helper()
 	body := ""
@@ -202,9 +289,9 @@ func TestComposition(t *testing.T) {
 		t.Skip("starts processes")
 	}
 	c := newComposition(t)
-	servers := map[string]*process{}
+	servers, folders := map[string]*process{}, map[string]string{}
 	for _, name := range serverNames {
-		servers[name] = c.server(name)
+		servers[name], folders[name] = c.server(name)
 		servers[name].start()
 	}
 	first, firstReady := c.worker("worker-1")
@@ -214,6 +301,7 @@ func TestComposition(t *testing.T) {
 	waitForReady(t, firstReady)
 	waitForReady(t, secondReady)
 	c.healthy()
+	c.newPassword(servers, folders)
 	nc := c.subscriber()
 	events := subscribe(t, nc, "retune.retrain.>")
 

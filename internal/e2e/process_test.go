@@ -45,11 +45,13 @@ func serve(args []string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	options.NoSigs, options.NoLog = true, true
 	s, err := server.NewServer(options)
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
+	}
+	if !options.NoLog {
+		s.ConfigureLogger()
 	}
 	go s.Start()
 	if !s.ReadyForConnections(30 * time.Second) {
@@ -61,20 +63,14 @@ func serve(args []string) {
 	os.Exit(0)
 }
 
-// commandLine does not take -sd where the file has a store, so this is how that is put elsewhere.
-const storeElsewhere = "RETUNE_E2E_STORE"
-
+// commandLine is a server as nats-server starts it, which reloads its configuration at SIGHUP.
 func commandLine(args []string) (*server.Options, error) {
-	o, err := server.ConfigureOptions(flag.NewFlagSet("nats-server", flag.ContinueOnError), args, nil, nil, nil)
-	if err == nil {
-		o.StoreDir = os.Getenv(storeElsewhere)
-	}
-	return o, err
+	return server.ConfigureOptions(flag.NewFlagSet("nats-server", flag.ContinueOnError), args, nil, nil, nil)
 }
 
 func plainOptions(args []string) (*server.Options, error) {
 	port, _ := strconv.Atoi(args[1])
-	o := &server.Options{JetStream: true, StoreDir: args[0], Host: "127.0.0.1", Port: port, MaxPayload: 16 << 20, ServerName: args[4]}
+	o := &server.Options{NoSigs: true, NoLog: true, JetStream: true, StoreDir: args[0], Host: "127.0.0.1", Port: port, MaxPayload: 16 << 20, ServerName: args[4]}
 	if args[2] != "0" {
 		clusterPort, _ := strconv.Atoi(args[2])
 		o.Cluster = server.ClusterOpts{Name: "e2e", Host: "127.0.0.1", Port: clusterPort}
