@@ -19,6 +19,7 @@ import (
 var roles = []struct{ user, variable string }{
 	{"fraud-trainer", "RETUNE_FRAUD_TRAINER_HASH"}, {"fraud-agent", "RETUNE_FRAUD_AGENT_HASH"},
 	{"pipeline", "RETUNE_PIPELINE_HASH"}, {"operator", "RETUNE_OPERATOR_HASH"}, {"worker", "RETUNE_WORKER_HASH"},
+	{"admin", "RETUNE_ADMIN_HASH"}, {"system", "RETUNE_SYSTEM_HASH"},
 }
 
 // All users of the test have one password, with characters that have to be escaped in an address.
@@ -90,7 +91,7 @@ func startGuarded(t *testing.T, change func(*server.Options)) *server.Server {
 }
 
 // accounts are those of deploy/auth.conf.
-var accounts = []string{"RETUNE", "FRAUD", "SUBSCRIBERS", "OPERATORS"}
+var accounts = []string{"RETUNE", "FRAUD", "SUBSCRIBERS", "OPERATORS", "$SYS"}
 
 // addWitnesses adds a user to each account, named as it is, who may hear and say everything there.
 func addWitnesses(o *server.Options) {
