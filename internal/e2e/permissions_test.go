@@ -35,7 +35,7 @@ max_trials: 2
 // hookConsumer is that of docs/security.md.
 const hookConsumer = `{"stream_name": "KV_retune", "config": {"durable_name": "retune-hook-pipeline",
   "filter_subject": "retune.retrain.*.*", "deliver_policy": "new", "ack_policy": "explicit",
-  "ack_wait": 30000000000, "max_ack_pending": 1000}}`
+  "ack_wait": 30000000000, "max_ack_pending": 1000, "metadata": {"retune-triggers": ""}}}`
 
 const hookConsumerSubject = "$JS.API.CONSUMER.CREATE.KV_retune.retune-hook-pipeline.retune.retrain.*.*"
 
@@ -121,10 +121,14 @@ func (g guarded) reportsAndEvents(t *testing.T) {
 	pipeline, _ := g.connect("pipeline")
 	events := subscribe(t, pipeline, "retune.retrain.>")
 	operator, _ := g.connect("operator")
-	made, err := operator.Request(hookConsumerSubject, []byte(hookConsumer), 5*time.Second)
-	if err != nil || strings.Contains(string(made.Data), "error") {
-		t.Fatalf("the consumer of the hook: %v, %s", err, made.Data)
+	create := func(consumer string) {
+		t.Helper()
+		made, err := operator.Request(hookConsumerSubject, []byte(consumer), 5*time.Second)
+		if err != nil || strings.Contains(string(made.Data), "error") {
+			t.Fatalf("the consumer of the hook: %v, %s", err, made.Data)
+		}
 	}
+	create(hookConsumer)
 	ran := filepath.Join(t.TempDir(), "ran")
 	stop := g.start("pipeline", "hook", "--name", "pipeline", "--", "sh", "-c", `echo "$RETUNE_MODEL $RETUNE_REASON" >`+ran)
 	g.mustRun("fraud-trainer", `{"metrics": {"loss": 0.5}, "config": {"lr": 0.1}}`+"\n"+`{"metrics": {"loss": 5}, "config": {"lr": 0.2}}`+"\n",
@@ -143,6 +147,15 @@ func (g guarded) reportsAndEvents(t *testing.T) {
 	if output := stop(); strings.Contains(output, "NATS refuses") {
 		t.Errorf("something was refused to the hook:\n%s", output)
 	}
+	// The same for some triggers. The consumer is made anew, with the event that is stored.
+	if _, err := operator.Request("$JS.API.CONSUMER.DELETE.KV_retune.retune-hook-pipeline", nil, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	create(strings.NewReplacer(`"retune-triggers": ""`, `"retune-triggers": "degraded,stale"`, `"new"`, `"all"`).Replace(hookConsumer))
+	ran = filepath.Join(t.TempDir(), "ran")
+	stop = g.start("pipeline", "hook", "--name", "pipeline", "--trigger", "stale,degraded", "--", "sh", "-c", `echo "$RETUNE_MODEL $RETUNE_REASON" >`+ran)
+	waitForFile(t, ran, "fraud-eu Loss")
+	stop()
 }
 
 // start runs a command that goes on until it is stopped.
