@@ -110,8 +110,11 @@ func TestMetricsAndWhatNamesThem(t *testing.T) {
 	e.compareDocs(t)
 	for where, query := range queries(t) {
 		names := regexp.MustCompile(`\b(retune|go|process)_[a-z0-9_]+`).FindAllString(query, -1)
-		if len(names) == 0 && !strings.Contains(query, "up{") {
+		if len(names) == 0 {
 			t.Errorf("%s: no metric in %s", where, query)
+		}
+		if strings.Contains(query, "job=") {
+			t.Errorf("%s: the name of a job is up to who scrapes: %s", where, query)
 		}
 		for _, name := range names {
 			family := e.family(name)
@@ -262,9 +265,16 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 			sections = append(sections, "Retune"+name)
 		}
 	}
+	fire, err := os.ReadFile(filepath.Join(repository, "deploy/prometheus/alerts_test.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var alerts []string
 	for _, a := range readAlerts(t) {
 		alerts = append(alerts, a.Alert)
+		if !strings.Contains(string(fire), "alertname=\""+a.Alert+"\"") {
+			t.Errorf("deploy/prometheus/alerts_test.yaml has no %s that fires", a.Alert)
+		}
 		if a.Annotations["runbook"] != "docs/observability.md#"+strings.ToLower(a.Alert) || a.Annotations["summary"] == "" || a.Labels["severity"] == "" {
 			t.Errorf("%+v", a)
 		}
