@@ -32,6 +32,7 @@ type commands struct {
 	Hook     hookCommand     `cmd:"" help:"Run a program per retrain event."`
 	Tune     tuneCommand     `cmd:"" help:"Tune a program on this machine: study, agents and worker in one."`
 	Replay   replayCommand   `cmd:"" help:"Tell what other monitors would have fired, over stored reports or a file."`
+	Ready    readyCommand    `cmd:"" help:"Ask a worker whether it is ready: exit code 0, or 1 and why not."`
 	Bench    benchCommand    `cmd:"" help:"Measure throughput and latency beside the floor."`
 	Show     showCommand     `cmd:"" help:"Show workers and models, or all that is stored of one model."`
 	Demo     demoCommand     `cmd:"" help:"Show the whole loop on one screen, in half a minute."`

@@ -148,10 +148,10 @@ func rewrite(t *testing.T, file string, oldnew ...string) {
 	}
 }
 
-// worker is a worker as a process, and where it says whether it is ready.
-func (c *composition) worker(name string) (p *process, ready string) {
+// worker is a worker as a process, and the address where it says whether it is ready.
+func (c *composition) worker(name string) (p *process, address string) {
 	c.t.Helper()
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
+	address = fmt.Sprintf("127.0.0.1:%d", freePort(c.t))
 	p = newWorker(c.t, name, "", "")
 	binary := workerBinary(c.t)
 	p.build = func() *exec.Cmd {
@@ -159,21 +159,27 @@ func (c *composition) worker(name string) (p *process, ready string) {
 		cmd.Env = c.environment("worker")
 		return cmd
 	}
-	return p, "http://" + address + "/readyz"
+	return p, address
 }
 
-// healthy runs the health check of the workers.
-func (c *composition) healthy() {
+// healthy runs the health check of the worker at the address; in a container that is always the one of worker.yaml.
+func (c *composition) healthy(address string) error {
 	c.t.Helper()
 	check := c.services["worker"].Healthcheck.Test
 	if len(check) < 3 || check[0] != "CMD" || check[1] != "/worker" {
 		c.t.Fatalf("the health check of worker is %q", check)
 	}
-	cmd := exec.Command(workerBinary(c.t), check[2:]...)
-	cmd.Env = c.environment("worker")
-	if output, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(output), "NATS refuses") {
-		c.t.Errorf("the health check: %v\n%s", err, output)
+	var args []string
+	for _, a := range check[2:] {
+		args = append(args, c.expand(a))
 	}
+	cmd := exec.Command(workerBinary(c.t), append(args, "--http", address)...)
+	cmd.Env = c.environment("worker")
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	return nil
 }
 
 // publish sends the example's reports as the demo's trainer, until all are acknowledged.
@@ -265,21 +271,15 @@ func (c *composition) routes(name string) (numbers []int) {
 	return numbers
 }
 
-func waitForReady(t *testing.T, url string) {
-	t.Helper()
-	body := ""
+func (c *composition) waitForHealthy(address string) {
+	c.t.Helper()
+	var err error
 	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		response, err := http.Get(url)
-		if err != nil {
-			body = err.Error()
-			continue
-		}
-		_ = response.Body.Close()
-		if body = response.Status; response.StatusCode == http.StatusOK {
+		if err = c.healthy(address); err == nil {
 			return
 		}
 	}
-	t.Fatalf("%s: %s", url, body)
+	c.t.Fatal(err)
 }
 
 // TestComposition goes from reports to a retrain event with what docker-compose.yml starts, and again after a server and a
@@ -294,13 +294,12 @@ func TestComposition(t *testing.T) {
 		servers[name], folders[name] = c.server(name)
 		servers[name].start()
 	}
-	first, firstReady := c.worker("worker-1")
-	second, secondReady := c.worker("worker-2")
+	first, firstAddress := c.worker("worker-1")
+	second, secondAddress := c.worker("worker-2")
 	first.start()
 	second.start()
-	waitForReady(t, firstReady)
-	waitForReady(t, secondReady)
-	c.healthy()
+	c.waitForHealthy(firstAddress)
+	c.waitForHealthy(secondAddress)
 	c.newPassword(servers, folders)
 	nc := c.subscriber()
 	events := subscribe(t, nc, "retune.retrain.>")
@@ -317,7 +316,10 @@ func TestComposition(t *testing.T) {
 	if m, err := events.NextMsg(30 * time.Second); err != nil || !strings.HasPrefix(m.Subject, "retune.retrain.fraud-us.") {
 		t.Fatalf("after the kills: %v, %+v", err, m)
 	}
-	waitForReady(t, secondReady)
+	c.waitForHealthy(secondAddress)
+	if err := c.healthy(firstAddress); err == nil {
+		t.Error("the health check of a worker that was killed succeeds")
+	}
 	operator := guarded{t, []string{c.address[serverNames[(gone+1)%3]]}}
 	stored := operator.mustRun("operator", "", "watch", "retrains", "--since", "all", "--count", "2", "--json")
 	if strings.Count(stored, "retune.retrain.fraud-eu.") != 1 || strings.Count(stored, "retune.retrain.fraud-us.") != 1 {
