@@ -41,6 +41,11 @@ func TestAdministration(t *testing.T) {
 	a.nats("system", "n2", "server", "report", "jetstream")
 	a.nats("system", "", "server", "cluster", "step-down", "--force")
 
+	a.nats("admin", "OK", "server", "check", "jetstream")
+	a.nats("admin", "nats_server_check_jetstream_replicas_fail", "server", "check", "jetstream", "--format", "prometheus")
+	a.nats("admin", "OK", "server", "check", "consumer", "--stream", "KV_retune", "--consumer", "retune-agents-m", "--unprocessed-critical", "1000", "--outstanding-ack-critical", "900")
+	a.nats("system", "OK", "server", "check", "meta", "--expect", "3", "--lag-critical", "100", "--seen-critical", "10s")
+
 	a.nats("admin", "", "stream", "edit", "-f", "RETUNE_METRICS", "--max-bytes", "128MB")
 	var info struct{ Config map[string]any }
 	if err := json.Unmarshal([]byte(a.nats("admin", "", "stream", "info", "KV_retune", "--json")), &info); err != nil {
