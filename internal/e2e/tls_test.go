@@ -76,7 +76,7 @@ func (a *authority) issue(name string, template *x509.Certificate) (certFile, ke
 	return certFile, keyFile, cert, key
 }
 
-// tlsServer wants certificates of its clients, as the block `tls` of docs/security.md does.
+// tlsServer wants certificates of its clients, as docs/security.md says.
 func tlsServer(t *testing.T, a *authority) (address string) {
 	t.Helper()
 	cert, key := a.sign("server", x509.ExtKeyUsageServerAuth)
