@@ -101,7 +101,7 @@ func (c *commandBundle) evaluatedStudy(model, name string) StudyView {
 	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
 	defer cancel()
-	if err := (sentCommand{model: model, partition: layout.Partition(model)}).awaitEnd(ctx, c.bus, name); err != nil {
+	if _, err := (sentCommand{model: model, partition: layout.Partition(model)}).awaitEnd(ctx, c.bus, name); err != nil {
 		c.t.Fatal(err)
 	}
 	v, err := findStudy(c.t.Context(), c.bus, model, name)

@@ -104,13 +104,32 @@ func findStudy(ctx context.Context, b *bus.Bus, model, name string) (StudyView, 
 }
 
 // loadTrials reads the records of the trials. Of a finished study whose records
-// have expired the best are left.
+// have expired the best are left. A trial of one that is still open is an answer of
+// a replica that lags, which is asked again for a while.
 func (v *StudyView) loadTrials(ctx context.Context, b *bus.Bus) error {
+	for try := 0; ; try++ {
+		if err := v.readTrials(ctx, b); err != nil {
+			return err
+		}
+		stale := v.State != running && slices.ContainsFunc(v.Trials, func(t study.Trial) bool { return t.Open() })
+		if !stale || try == 20 {
+			return nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (v *StudyView) readTrials(ctx context.Context, b *bus.Bus) error {
 	entries, err := b.Keys(ctx, "trial."+strconv.Itoa(v.partition)+"."+v.Model+"."+v.Name+".*")
 	if err != nil {
 		return err
 	}
 	seen := map[int]bool{}
+	v.Trials = nil
 	for _, e := range entries {
 		var r trialRecord
 		if err := wire.UnmarshalState(e.Value, &r); err != nil {

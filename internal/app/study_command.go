@@ -55,13 +55,11 @@ func StartStudy(ctx context.Context, b *bus.Bus, o StartOptions, in io.Reader, o
 	if !o.JSON {
 		fmt.Fprintf(out, "study %s of model %s %s: %s\n", name, model, stands, next)
 	}
-	if err := sent.awaitEnd(ctx, b, name); err != nil {
+	ended, err := sent.awaitEnd(ctx, b, name)
+	if err != nil {
 		return unlessDone(ctx, err)
 	}
-	if err := ShowStudy(ctx, b, ShowStudyOptions{Model: model, Study: name, JSON: o.JSON, Limit: 10}, out); err != nil {
-		return err
-	}
-	return sent.failing(ctx, b, name)
+	return cmp.Or(ended.show(ctx, b, ShowStudyOptions{JSON: o.JSON, Limit: 10}, out), ended.failure())
 }
 
 // StopStudy ends a study. One that has ended stays as it is.
@@ -233,27 +231,34 @@ func (c sentCommand) unanswered(ctx context.Context, b *bus.Bus, timeout time.Du
 	return fmt.Errorf("no answer within %s: %d workers run, %d inputs wait in partition %d; the command is stored (sequence %d) and will be applied in its turn", timeout, len(workers), lag, c.partition, c.sequence)
 }
 
-// awaitEnd waits for the record that a worker writes when a study has ended.
-func (c sentCommand) awaitEnd(ctx context.Context, b *bus.Bus, name string) error {
+// awaitEnd waits for the record that a worker writes when a study has ended, and
+// returns it: a replica that lags may not have it yet.
+func (c sentCommand) awaitEnd(ctx context.Context, b *bus.Bus, name string) (StudyView, error) {
 	key := wire.FinishedKey(c.partition, c.model, name)
 	outputs, err := b.Watch(ctx, []string{b.Settings().Subjects.KeySubject(key)}, time.Time{})
 	if err != nil {
-		return err
+		return StudyView{}, err
 	}
 	defer outputs.Close()
 	there, err := b.ReadLatest(ctx, []string{key})
-	if err != nil || there[key].Value != nil {
-		return err
+	if err != nil {
+		return StudyView{}, err
 	}
-	_, err = outputs.Next(ctx)
-	return err
+	record := there[key]
+	if record.Value == nil {
+		written, err := outputs.Next(ctx)
+		if err != nil {
+			return StudyView{}, err
+		}
+		record = bus.Entry{Key: key, Value: written.Body}
+	}
+	return viewStudy(record)
 }
 
-// failing is an error if the study ended because it could not go on.
-func (c sentCommand) failing(ctx context.Context, b *bus.Bus, name string) error {
-	s, err := findStudy(ctx, b, c.model, name)
-	if err == nil && s.State == study.EndFailing {
-		err = fmt.Errorf("study %s of model %s failed: %s", name, c.model, printable(cmp.Or(s.Error, "ten trials in a row")))
+// failure is an error if the study ended because it could not go on.
+func (v *StudyView) failure() error {
+	if v.State != study.EndFailing {
+		return nil
 	}
-	return err
+	return fmt.Errorf("study %s of model %s failed: %s", v.Name, v.Model, printable(cmp.Or(v.Error, "ten trials in a row")))
 }

@@ -228,7 +228,7 @@ func (c *commandBundle) ended() string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	if err := (sentCommand{model: "m", partition: layout.Partition("m")}).awaitEnd(ctx, c.bus, "s"); err != nil {
+	if _, err := (sentCommand{model: "m", partition: layout.Partition("m")}).awaitEnd(ctx, c.bus, "s"); err != nil {
 		c.t.Fatal(err)
 	}
 	v, err := findStudy(ctx, c.bus, "m", "s")

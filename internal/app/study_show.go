@@ -32,10 +32,14 @@ func ShowStudy(ctx context.Context, b *bus.Bus, o ShowStudyOptions, out io.Write
 	if err != nil {
 		return err
 	}
+	return v.show(ctx, b, o, out)
+}
+
+func (v *StudyView) show(ctx context.Context, b *bus.Bus, o ShowStudyOptions, out io.Writer) error {
 	if err := v.loadTrials(ctx, b); err != nil {
 		return err
 	}
-	s := newStudyScreen(v, b.Now(), terminalWidth(out))
+	s := newStudyScreen(*v, b.Now(), terminalWidth(out))
 	if o.JSON {
 		return s.printJSON(out)
 	}

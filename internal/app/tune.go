@@ -119,7 +119,7 @@ func (t *tuning) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.conclude(ctx, sent)
+	return t.conclude(ctx)
 }
 
 // settleParallelism is how many trials to run at once. A study that was begun keeps its own: the flag of an earlier
@@ -176,7 +176,7 @@ func (t *tuning) evaluate(ctx context.Context, sent sentCommand, v StudyView, pa
 		case <-ctx.Done():
 		}
 	})
-	if err := sent.awaitEnd(ctx, b, t.file.Name); err != nil {
+	if _, err := sent.awaitEnd(ctx, b, t.file.Name); err != nil {
 		return cmp.Or(context.Cause(ctx), err)
 	}
 	return nil

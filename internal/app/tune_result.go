@@ -39,7 +39,7 @@ func (t *tuning) greet(v StudyView, parallel int) {
 }
 
 // conclude prints the result of a study that has ended. It is an error if there is none.
-func (t *tuning) conclude(ctx context.Context, sent sentCommand) error {
+func (t *tuning) conclude(ctx context.Context) error {
 	v, err := t.view(ctx)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (t *tuning) conclude(ctx context.Context, sent sentCommand) error {
 	if v.Best == nil {
 		return t.fruitless(v)
 	}
-	return sent.failing(ctx, t.host.bus, v.Name)
+	return v.failure()
 }
 
 func (t *tuning) view(ctx context.Context) (StudyView, error) {
