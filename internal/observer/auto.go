@@ -33,8 +33,8 @@ const (
 // charts (Hawkins, The Statistician 36, 1987, 299–316) the reference grows while it judges, but slowly, never while a
 // CUSUM is elevated, and only up to some 2,000 values: a slow decline cannot become the new normal.
 // The limits are from simulations of this very detector, what it does not know yet included; see autoLimits. Measured
-// rates of false alarms, up to 1 per 10,000, are within ×0.7 and ×1.3 of the one asked for with Gaussian, log-normal,
-// exponential, t3 and AR(0 … 0.5) values, from ×0.4 with AR(0.8) to ×2.5 with few distinct or skewed and correlated
+// rates of false alarms, up to 1 per 10,000, are within ×0.6 and ×1.3 of the one asked for with Gaussian, log-normal,
+// exponential, t3 and AR(0 … 0.5) values, from ×0.5 with AR(0.8) to ×2.7 with few distinct or skewed and correlated
 // ones, and lower still with moving averages, negative correlation or rare events.
 //
 // Once degraded, a CUSUM in the other direction decides when the level is back: within a third of the way to where it

@@ -10,8 +10,8 @@ var autoTable = [][3]float64{
 	{1_000, 1.942, 7.586},
 	{10_000, 2.635, 11.575},
 	{100_000, 3.396, 15.737},
-	{1_000_000, 4.17, 19.8},
-	{10_000_000, 4.95, 23.85},
+	{1_000_000, 4.169, 19.855},
+	{10_000_000, 4.95, 23.9},
 }
 
 // autoLimits interpolates the table on a logarithmic scale, on which the limits of a CUSUM are near to a line
