@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import traceback
+import uuid
 from contextlib import aclosing
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import nats
 import numpy
 import pytest
 
@@ -99,6 +102,39 @@ async def test_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(retune.NotConnected, match="NATS_URL"):
         async with retune.connect("nats://127.0.0.1:1"):
             pass
+
+
+async def test_an_error_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retune.client.FIRST_CONNECT", 0.3)
+    secret = uuid.uuid4().hex
+    for servers in (f"nats://worker:{secret}@127.0.0.1:1", f"ws://{secret}@127.0.0.1:1/nats?token={secret}"):
+        with pytest.raises(retune.NotConnected, match=r"127\.0\.0\.1:1") as caught:
+            async with retune.connect(servers):
+                pass
+        assert secret not in "".join(traceback.format_exception(caught.value))
+    unreadable = f"nats://worker:{secret}/2@127.0.0.1:1"
+    with pytest.raises(retune.NotConnected, match=r"cannot be read.*%XX") as caught:
+        async with retune.connect(unreadable):
+            pass
+    assert secret not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_an_address_is_a_list_with_a_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/security.md has NATS_URL. nats-py neither splits it nor decodes the password."""
+    made: dict[str, Any] = {}
+    connect = nats.connect
+
+    async def noted(servers: list[str], **options: Any) -> Any:
+        made.update(options, servers=servers)
+        return await connect(servers, **options)
+
+    monkeypatch.setattr("nats.connect", noted)
+    host = url.removeprefix("nats://")
+    monkeypatch.setenv("NATS_URL", f"nats://a:p%40ss%2Fword@127.0.0.1:1, nats://a:p%40ss%2Fword@{host}")
+    async with retune.connect() as client:
+        assert client.bus.connection.is_connected
+    assert made["servers"] == ["nats://127.0.0.1:1", f"nats://{host}"]
+    assert (made["user"], made["password"]) == ("a", "p@ss/word")
 
 
 async def test_mistakes_name_their_remedy(url: str, model: str) -> None:

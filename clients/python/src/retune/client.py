@@ -14,6 +14,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client as Connection
 
+from . import address
 from . import study as studies
 from .agents import Agents
 from .bus import LAST, Bus, content, end
@@ -54,6 +55,7 @@ async def connect(
 
 async def _connect(servers: str | list[str], options: dict[str, Any]) -> Connection:
     """Reconnects for ever, but does not wait for ever at first."""
+    addresses, user = address.read(servers)
     last = ""
 
     async def note(error: Exception) -> None:
@@ -62,13 +64,14 @@ async def _connect(servers: str | list[str], options: dict[str, Any]) -> Connect
             last = str(error)
             log.warning("NATS: %s", last)
 
-    options = {"name": "retune-python", "max_reconnect_attempts": -1, "error_cb": note, **options}
-    limit = FIRST_CONNECT * (1 if isinstance(servers, str) else len(servers))
+    options = {"name": "retune-python", "max_reconnect_attempts": -1, "error_cb": note, **user, **options}
+    limit = FIRST_CONNECT * len(addresses)
     try:
-        return await asyncio.wait_for(nats.connect(servers, **options), limit)
+        return await asyncio.wait_for(nats.connect(addresses, **options), limit)
     except asyncio.TimeoutError as e:
         raise NotConnected(
-            f"{servers}: not connected within {limit:g} s ({last}): start a worker there, or name your NATS by NATS_URL"
+            f"{address.shown(addresses)}: not connected within {limit:g} s ({last}): start a worker there, or name "
+            "your NATS by NATS_URL"
         ) from e
 
 
