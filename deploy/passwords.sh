@@ -26,7 +26,7 @@ hash() {
 umask 077
 new=$(mktemp "$file.XXXXXX")
 trap 'rm -f "$new"' EXIT
-for user in WORKER ADMIN SYSTEM OPERATOR PIPELINE FRAUD_TRAINER FRAUD_AGENT; do
+for user in WORKER ADMIN SYSTEM OPERATOR PIPELINE FRAUD_TRAINER FRAUD_AGENT FRAUD_SCIENTIST; do
   password=$(random)
   hashed=$(hash "$password")
   if [ -z "$hashed" ]; then

@@ -46,15 +46,21 @@ var attempts = []attempt{
 	{what: "hear the stops of its model", subject: "retune.stop.fraud-eu.spring.0", how: (*prober).hears},
 	{what: "hear the configs of a model of others", subject: "retune.config.shop.live", how: (*prober).hears, trusted: []string{"operator"}},
 	{what: "ask for the live config of others", subject: "$JS.API.DIRECT.GET.KV_retune.retune.config.shop.live", how: (*prober).asks, trusted: []string{"admin"}},
+	{what: "ask for the last stop of a trial of its model", subject: "$JS.API.DIRECT.GET.KV_retune.retune.stop.fraud-eu.spring.0", how: (*prober).asks},
+	{what: "ask for the last stop of a trial of others", subject: "$JS.API.DIRECT.GET.KV_retune.retune.stop.shop.spring.0", how: (*prober).asks, trusted: []string{"admin"}},
+	{what: "ask for the summary of a study of its model", subject: "$JS.API.DIRECT.GET.KV_retune.retune.summary.fraud-eu.spring", how: (*prober).asks},
+	{what: "ask for the summary of a study of others", subject: "$JS.API.DIRECT.GET.KV_retune.retune.summary.shop.spring", how: (*prober).asks, trusted: []string{"admin"}},
+	{what: "ask for a retrain event of its model by its subject", subject: "$JS.API.DIRECT.GET.KV_retune.retune.retrain.fraud-eu.1", how: (*prober).asks, trusted: []string{"admin"}},
 	{what: "hear retrain events", subject: "retune.retrain.shop.1", how: (*prober).hears},
 	{what: "take events from the consumer of its hook", subject: "$JS.API.CONSUMER.MSG.NEXT.KV_retune.retune-hook-pipeline", body: `{"batch": 1, "no_wait": true}`, how: (*prober).asks},
 	{what: "take events from that of another hook", subject: "$JS.API.CONSUMER.MSG.NEXT.KV_retune.retune-hook-other", body: `{"batch": 1, "no_wait": true}`, how: (*prober).asks, trusted: []string{"operator", workerOnly, "admin"}},
 	{what: "hear summaries", subject: "retune.summary.shop.spring", how: (*prober).hears},
 	{what: "hear dead letters, which have the input of others", subject: "retune.dead.0.0", how: (*prober).hears, trusted: []string{"operator"}},
 
-	{group: "Commands", what: "study command, also forget", subject: "retune.study.fraud-eu", body: `{"op": "none"}`, how: (*prober).says, trusted: []string{"operator"}},
+	{group: "Commands", what: "study command for its model, also forget", subject: "retune.study.fraud-eu", body: `{"op": "none"}`, how: (*prober).says, trusted: []string{"fraud-scientist", "operator"}},
+	{what: "study command for a model of others", subject: "retune.study.shop", body: `{"op": "none"}`, how: (*prober).says, trusted: []string{"operator"}},
 
-	{group: "Reading what is stored", what: "state of all models, by keys in the request", subject: "$JS.API.DIRECT.GET.KV_retune", body: `{"multi_last": ["$KV.retune.>"]}`, how: (*prober).asks, trusted: []string{"fraud-agent", "operator", workerOnly, "admin"}},
+	{group: "Reading what is stored", what: "state of all models, by keys in the request", subject: "$JS.API.DIRECT.GET.KV_retune", body: `{"multi_last": ["$KV.retune.>"]}`, how: (*prober).asks, trusted: []string{"fraud-agent", "fraud-scientist", "operator", workerOnly, "admin"}},
 	{what: "a key of the state, by subject", subject: "$JS.API.DIRECT.GET.KV_retune.$KV.retune.model.0.shop", how: (*prober).asks, trusted: []string{"admin"}},
 	{what: "any message, by sequence", subject: "$JS.API.STREAM.MSG.GET.KV_retune", body: `{"seq": 1}`, how: (*prober).asks, trusted: []string{"admin"}},
 	{what: "settings of the input stream, names of models", subject: "$JS.API.STREAM.INFO.RETUNE_METRICS", body: `{"subjects_filter": ">"}`, how: (*prober).asks},
@@ -118,7 +124,7 @@ type prober struct {
 	attempts []attempt
 }
 
-var accountOf = map[string]string{"fraud-trainer": "FRAUD", "fraud-agent": "FRAUD", "pipeline": "SUBSCRIBERS", "operator": "OPERATORS", "worker": "RETUNE", "admin": "RETUNE", "system": "$SYS"}
+var accountOf = map[string]string{"fraud-trainer": "FRAUD", "fraud-agent": "FRAUD", "fraud-scientist": "FRAUD", "pipeline": "SUBSCRIBERS", "operator": "OPERATORS", "worker": "RETUNE", "admin": "RETUNE", "system": "$SYS"}
 
 // probeTime is how long a message takes that comes: one that does not costs as much each time.
 const probeTime = 400 * time.Millisecond

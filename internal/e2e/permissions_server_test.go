@@ -18,6 +18,7 @@ import (
 // roles are the users of deploy/auth.conf and the variables that hold their hashes.
 var roles = []struct{ user, variable string }{
 	{"fraud-trainer", "RETUNE_FRAUD_TRAINER_HASH"}, {"fraud-agent", "RETUNE_FRAUD_AGENT_HASH"},
+	{"fraud-scientist", "RETUNE_FRAUD_SCIENTIST_HASH"},
 	{"pipeline", "RETUNE_PIPELINE_HASH"}, {"operator", "RETUNE_OPERATOR_HASH"}, {"worker", "RETUNE_WORKER_HASH"},
 	{"admin", "RETUNE_ADMIN_HASH"}, {"system", "RETUNE_SYSTEM_HASH"},
 }
