@@ -6,11 +6,14 @@ import asyncio
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,7 +68,7 @@ def start(worker: str, folder: Path, port: str = "0") -> tuple[subprocess.Popen[
     return process, _address(process.stderr)
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def stop(process: subprocess.Popen[Any]) -> None:
     process.terminate()
     try:
         process.wait(15)
@@ -82,6 +85,60 @@ def _address(log: IO[str]) -> str:
             threading.Thread(target=log.read, daemon=True).start()
             return str(json.loads(line)["nats"])
     raise RuntimeError(f"the worker did not start: {lines}")
+
+
+PASSWORD, HASH = "p%40ss%2Fword", "$2a$04$4SuPxWhphF4LdYyGpmtMX.udSAwpQDXxo3SKcNWTOvXQcVsCpvzve"  # of p@ss/word
+
+GUARDED = """
+partitions: 4
+limits: {input_bytes: 64MiB, bucket_bytes: 64MiB}
+models:
+  - match: "*"
+    tuner: {strategy: local}
+    monitor: [{metric: loss, detector: threshold, limit: 1}]
+"""
+
+
+@pytest.fixture(scope="session")
+def guarded(worker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The address by which a user of deploy/auth.conf reaches a server with that file, and a worker there."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed: the tests build a NATS server")
+    folder = tmp_path_factory.mktemp("guarded")
+    package = "github.com/nats-io/nats-server/v2"
+    subprocess.run(["go", "build", "-o", str(folder / "nats-server"), package], cwd=ROOT, check=True, timeout=300)
+    settings = (ROOT / "deploy" / "nats.conf").read_text()
+    for had, has in (("0.0.0.0:4222", "127.0.0.1:-1"), ("127.0.0.1:8222", "127.0.0.1:-1"), ("/data", str(folder))):
+        assert f'"{had}"' in settings
+        settings = settings.replace(f'"{had}"', f'"{has}"')
+    (folder / "nats.conf").write_text(settings)
+    shutil.copy(ROOT / "deploy" / "auth.conf", folder)
+    hashes = dict.fromkeys(re.findall(r"\$(RETUNE_\w+_HASH)", (folder / "auth.conf").read_text()), HASH)
+    command = [str(folder / "nats-server"), "-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)]
+    server = subprocess.Popen(command, env={**os.environ, **hashes}, stderr=subprocess.DEVNULL)
+    try:
+        host = _listening(server, folder / f"nats-server_{server.pid}.ports")
+        (folder / "worker.yaml").write_text(GUARDED)
+        command = [worker, "run", "--config", str(folder / "worker.yaml"), "--log-format", "json"]
+        address = f"nats://worker:{PASSWORD}@{host}"
+        running = subprocess.Popen(command, env={**os.environ, "NATS_URL": address}, stderr=subprocess.PIPE, text=True)
+        try:
+            assert running.stderr is not None
+            _address(running.stderr)
+            yield lambda user: f"nats://{user}:{PASSWORD}@127.0.0.1:1,nats://{user}:{PASSWORD}@{host}"
+        finally:
+            stop(running)
+    finally:
+        stop(server)
+
+
+def _listening(server: subprocess.Popen[bytes], ports: Path) -> str:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(FileNotFoundError, ValueError):
+            return str(json.loads(ports.read_text())["nats"][0]).removeprefix("nats://")
+        time.sleep(0.02)
+    raise RuntimeError(f"the server did not start: {server.poll()}")
 
 
 @pytest.fixture

@@ -40,17 +40,6 @@ async def test_a_report_is_answered_with_a_config(url: str, model: str, encoding
         assert newest is not None and newest.number == 1
 
 
-async def test_a_feed_outlives_its_consumer(url: str, model: str) -> None:
-    async with retune.connect(url) as client, aclosing(client.configs(model)) as configs:
-        await client.report(model, {"loss": 0.5}, config={"rate": 0.1})
-        assert (await anext(configs)).number == 0
-        for consumer in await client.bus.js.consumers_info("KV_retune"):
-            if consumer.name.startswith("retune-python-"):
-                await client.bus.js.delete_consumer("KV_retune", consumer.name)
-        await client.report(model, {"loss": 0.5}, config={"rate": 0.1})
-        assert (await anext(configs)).number == 1
-
-
 async def degrade(client: retune.Client, model: str) -> None:
     for loss in (0.5, 0.5, 0.5, 0.5, 0.9):
         await client.report(model, {"loss": loss}, config={"rate": 0.1}, version="v1")
@@ -65,6 +54,31 @@ async def test_a_retrain_event(url: str, model: str) -> None:
         assert event.value == 0.9 and event.reference is not None and event.reference < 0.7
         assert event.version == "v1" and event.config is not None
         assert event.reason.startswith("Loss degraded")
+
+
+async def test_a_feed_outlives_its_consumer(url: str, model: str) -> None:
+    since = datetime.now(timezone.utc) - timedelta(seconds=1)
+    async with retune.connect(url) as client, aclosing(client.retrains(model=model, since=since)) as events:
+        await degrade(client, model)
+        first = await anext(events)
+        for consumer in await client.bus.js.consumers_info("KV_retune"):
+            if consumer.name.startswith("retune-python-"):
+                await client.bus.js.delete_consumer("KV_retune", consumer.name)
+        for loss in (0.5, 0.5, 0.5, 0.5, 0.9):
+            await client.report(model, {"loss": loss}, version="v2")
+        second = await anext(events)
+        assert (first.version, second.version) == ("v1", "v2")
+
+
+async def test_events_as_they_come(url: str, model: str) -> None:
+    async with retune.connect(url) as client:
+        consumers = await client.bus.js.consumers_info("KV_retune")
+        async with aclosing(client.retrains(model=model)) as events:
+            coming = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.2)
+            await degrade(client, model)
+            assert (await coming).version == "v1"
+            assert len(await client.bus.js.consumers_info("KV_retune")) == len(consumers)
 
 
 async def test_a_named_handler_misses_nothing_and_tries_again(url: str, model: str) -> None:

@@ -4,6 +4,7 @@
 
 from .client import Client, connect
 from .errors import (
+    Forbidden,
     InvalidMessage,
     InvalidName,
     NotConnected,
@@ -20,6 +21,7 @@ from .trial import Trial
 __all__ = [
     "BestTrial",
     "Client",
+    "Forbidden",
     "InvalidMessage",
     "InvalidName",
     "LiveConfig",

@@ -10,10 +10,11 @@ from typing import Any
 
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js.client import JetStreamContext
+from nats.aio.subscription import Subscription
 
-from .bus import NEW, PAUSE, PULL, Bus, Feed, content, end
+from .bus import PAUSE, Bus, Queue, content, sequence
 from .errors import InvalidMessage
+from .permissions import TRIALS
 from .trial import Trial
 
 log = logging.getLogger("retune")
@@ -26,7 +27,7 @@ class Agents:
         self.bus = bus
         self.model = model
         self._running: dict[tuple[str, int, int, int], Trial] = {}
-        self._stops: asyncio.Task[None] | None = None
+        self._stops: Subscription | None = None
         self._opening = asyncio.Lock()
 
     async def take(self) -> AsyncGenerator[Trial, None]:
@@ -36,8 +37,7 @@ class Agents:
             while True:
                 trial = await self._next(queue, ack_wait)
                 if trial is None:
-                    with suppress(nats.errors.Error):
-                        await queue.unsubscribe()
+                    await queue.close()
                     queue, ack_wait = await self._join()
                     continue
                 try:
@@ -47,38 +47,38 @@ class Agents:
                     raise
                 await trial.leave(None)
         finally:
-            with suppress(nats.errors.Error):
-                await queue.unsubscribe()
+            await queue.close()
 
     async def close(self) -> None:
         for trial in list(self._running.values()):
             await trial.hand_back()
         if self._stops is not None:
-            await end(self._stops)
+            with suppress(nats.errors.Error):
+                await self._stops.unsubscribe()
 
     def forget(self, trial: Trial) -> None:
         self._running.pop(_identity(trial), None)
 
     async def over(self, trial: Trial) -> str | None:
         """Why the study does not want the attempt any more, as far as outputs tell."""
-        stop = await self.bus.last(f"{self.bus.prefix}.stop.{trial.model}.{trial.study}.{trial.number}")
-        if stop is not None and (stop.seq or 0) > trial.sequence:
+        stop = await self.bus.last(f"{self.bus.prefix}.stop.{trial.model}.{trial.study}.{trial.number}", TRIALS)
+        if stop is not None and sequence(stop) > trial.sequence:
             fields = content(stop)
             if fields.get("attempt", trial.attempt) >= trial.attempt:
                 return str(fields.get("reason", "stopped"))
-        summary = await self.bus.last(f"{self.bus.prefix}.summary.{trial.model}.{trial.study}")
-        if summary is not None and (summary.seq or 0) > trial.sequence:
+        summary = await self.bus.last(f"{self.bus.prefix}.summary.{trial.model}.{trial.study}", TRIALS)
+        if summary is not None and sequence(summary) > trial.sequence:
             return "study_ended"
         return None
 
-    async def _join(self) -> tuple[JetStreamContext.PullSubscription, float]:
+    async def _join(self) -> tuple[Queue, float]:
         told = False
         while True:
             try:
                 await self._heed_stops()
-                queue = await self.bus.queue(f"retune-agents-{self.model}")
+                queue = await self.bus.queue(f"retune-agents-{self.model}", TRIALS)
                 if queue is not None:
-                    info = await queue.consumer_info()
+                    info = await queue.info()
                     return queue, (info.config and info.config.ack_wait) or 30.0
             except nats.errors.ConnectionClosedError:
                 raise
@@ -89,17 +89,17 @@ class Agents:
                 told = True
             await asyncio.sleep(PAUSE)
 
-    async def _next(self, queue: JetStreamContext.PullSubscription, ack_wait: float) -> Trial | None:
+    async def _next(self, queue: Queue, ack_wait: float) -> Trial | None:
         """Waits for a trial. None: join anew."""
         while True:
             try:
-                msg = (await queue.fetch(1, timeout=PULL))[0]
+                msg = await queue.fetch()
             except nats.errors.ConnectionClosedError:
                 raise
             except asyncio.TimeoutError:
                 with suppress(asyncio.TimeoutError):
                     try:
-                        await queue.consumer_info()
+                        await queue.info()
                     except nats.errors.Error:
                         return None
                 continue
@@ -139,31 +139,20 @@ class Agents:
         return trial
 
     async def _heed_stops(self) -> None:
+        """What is missed while the connection is lost, trials see for themselves."""
         async with self._opening:
-            if self._stops is None or self._stops.done():
-                prefix = self.bus.prefix
-                filters = [f"{prefix}.stop.{self.model}.*.*", f"{prefix}.summary.{self.model}.*"]
-                self._stops = asyncio.create_task(self._read_stops(await self.bus.feed(filters, NEW)))
+            if self._stops is None:
+                self._stops = await self.bus.hear(f"{self.bus.prefix}.stop.{self.model}.*.*", TRIALS, self._heed)
 
-    async def _read_stops(self, feed: Feed) -> None:
-        try:
-            while True:
-                self._heed(await feed.next())
-        finally:
-            await feed.close()
-
-    def _heed(self, msg: Msg) -> None:
+    async def _heed(self, msg: Msg) -> None:
         try:
             fields = content(msg)
         except InvalidMessage as e:
             log.error("%s: %s", msg.subject, e)
             return
-        for (study, number, attempt, sequence), trial in list(self._running.items()):
-            if study != fields.get("study") or sequence > msg.metadata.sequence.stream:
-                continue
-            if "trial" not in fields:
-                trial.stop_reason = trial.stop_reason or "study_ended"
-            elif (fields["trial"], fields.get("attempt")) == (number, attempt):
+        for (study, number, attempt, begun), trial in list(self._running.items()):
+            stopped = (fields.get("study"), fields.get("trial"), fields.get("attempt"))
+            if stopped == (study, number, attempt) and begun < sequence(msg):
                 trial.stop_reason = trial.stop_reason or str(fields.get("reason", "stopped"))
 
 

@@ -17,12 +17,14 @@ from nats.aio.client import Client as Connection
 from . import address
 from . import study as studies
 from .agents import Agents
-from .bus import LAST, Bus, content, end
+from .bus import Bus, content
 from .encoding import Encoding, check_name, numbers
-from .errors import NotConnected
+from .errors import Forbidden, NotConnected
 from .messages import LiveConfig, RetrainEvent, Summary
+from .permissions import CONFIGS, EVENTS, PAST_EVENTS, REPORTS, Refusals
 from .retrain import share
 from .study import Study
+from .tasks import end
 from .trial import Trial
 
 log = logging.getLogger("retune")
@@ -44,8 +46,10 @@ async def connect(
     """A client for the time of the block, by default of NATS_URL, else nats://127.0.0.1:4222.
 
     The options are those of ``nats.connect``."""
-    connection = await _connect(servers or os.environ.get("NATS_URL") or "nats://127.0.0.1:4222", options)
+    refusals = Refusals()
+    connection = await _connect(servers or os.environ.get("NATS_URL") or "nats://127.0.0.1:4222", options, refusals)
     client = Client(connection, prefix=prefix, encoding=encoding)
+    client.bus.refusals = refusals
     try:
         yield client
     finally:
@@ -53,18 +57,24 @@ async def connect(
         await connection.close()
 
 
-async def _connect(servers: str | list[str], options: dict[str, Any]) -> Connection:
+async def _connect(servers: str | list[str], options: dict[str, Any], refusals: Refusals) -> Connection:
     """Reconnects for ever, but does not wait for ever at first."""
     addresses, user = address.read(servers)
     last = ""
 
+    tell = options.get("error_cb")
+
     async def note(error: Exception) -> None:
         nonlocal last
-        if str(error) != last:
+        if refusals.note(error):
+            return  # the call raises Forbidden
+        if tell is not None:
+            await tell(error)
+        elif str(error) != last:
             last = str(error)
             log.warning("NATS: %s", last)
 
-    options = {"name": "retune-python", "max_reconnect_attempts": -1, "error_cb": note, **user, **options}
+    options = {"name": "retune-python", "max_reconnect_attempts": -1, **user, **options, "error_cb": note}
     limit = FIRST_CONNECT * len(addresses)
     try:
         return await asyncio.wait_for(nats.connect(addresses, **options), limit)
@@ -76,7 +86,8 @@ async def _connect(servers: str | list[str], options: dict[str, Any]) -> Connect
 
 
 class Client:
-    """Speaks with retune over a NATS connection of yours. Close it before the connection."""
+    """Speaks with retune over a NATS connection of yours. Close it before the connection. What NATS refuses its user
+    goes to its ``error_cb`` then, and the call times out; with ``connect`` the call raises Forbidden."""
 
     def __init__(self, connection: Connection, *, prefix: str = "retune", encoding: Encoding = "msgpack") -> None:
         if encoding not in ("msgpack", "json"):
@@ -116,22 +127,21 @@ class Client:
             "time": time,
         }
         subject = f"{self.bus.prefix}.metrics.{check_name('model', model)}"
-        return await self.bus.publish(subject, report, self.bus.new_id(), timeout)
+        return await self.bus.publish(subject, report, self.bus.new_id(), timeout, REPORTS)
 
     async def live_config(self, model: str) -> LiveConfig | None:
         """The newest live config; None if the model has none yet."""
-        stored = await self.bus.last(f"{self.bus.prefix}.config.{check_name('model', model)}.live")
+        with self.bus.expecting_a_worker():
+            stored = await self.bus.last(f"{self.bus.prefix}.config.{check_name('model', model)}.live", CONFIGS)
         return None if stored is None else LiveConfig.read(content(stored))
 
     async def configs(self, model: str) -> AsyncGenerator[LiveConfig, None]:
         """The newest live config, if there is one, and then each as it comes."""
         subject = f"{self.bus.prefix}.config.{check_name('model', model)}.live"
-        feed = await self.bus.feed([subject], LAST)
-        try:
-            while True:
-                yield LiveConfig.read(content(await feed.next()))
-        finally:
-            await feed.close()
+        with self.bus.expecting_a_worker():
+            async with aclosing(self.bus.follow(subject, CONFIGS)) as configs:
+                async for config in configs:
+                    yield LiveConfig.read(content(config))
 
     async def on_retrain(
         self,
@@ -146,7 +156,7 @@ class Client:
 
         With a ``name`` the events are shared among all handlers of that name (and `worker hook --name`), wait for
         them while none runs, and come again if one fails: retries times, after 1 s and then twice as long. Without,
-        each caller has all events from now on, or since the given time."""
+        it is called with those that `retrains` gives."""
         if model != "*":
             check_name("model", model)
         call = _asynchronous(handler)
@@ -160,15 +170,14 @@ class Client:
                     log.exception("the handler failed on retrain event %s of %s", event.id, event.model)
 
     async def retrains(self, *, model: str = "*", since: datetime | None = None) -> AsyncGenerator[RetrainEvent, None]:
-        """Retrain events from now on, or since a time."""
+        """Retrain events since a time; or from now on, but for those that come while the connection is lost."""
         if model != "*":
             check_name("model", model)
-        feed = await self.bus.feed([f"{self.bus.prefix}.retrain.{model}.*"], since or "new")
-        try:
-            while True:
-                yield RetrainEvent.read(content(await feed.next()))
-        finally:
-            await feed.close()
+        subject = f"{self.bus.prefix}.retrain.{model}.*"
+        events = self.bus.heard(subject, EVENTS) if since is None else self.bus.since(subject, since, PAST_EVENTS)
+        async with aclosing(events) as found:
+            async for event in found:
+                yield RetrainEvent.read(content(event))
 
     async def start_study(self, model: str, definition: Mapping[str, Any], *, timeout: float = 10) -> Study:
         """Starts a study, the fields of which are those of the contract. Refused if the worker does not."""
@@ -220,6 +229,8 @@ class Client:
                         result = await objective(trial)
                         if result is not None and not trial.settled:
                             await trial.complete(result)
+                except Forbidden:
+                    raise
                 except Exception:
                     log.exception("%r failed", trial)
 

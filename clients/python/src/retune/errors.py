@@ -19,6 +19,10 @@ class NotConnected(RetuneError):
     """No NATS server answers, or none lets this user in."""
 
 
+class Forbidden(RetuneError):
+    """The permissions of this user of NATS do not allow a call; the text says what is missing and who has it."""
+
+
 class NotStored(RetuneError):
     """The stream has not acknowledged an input in time. It may be stored all the same."""
 
@@ -28,7 +32,7 @@ class Refused(RetuneError):
 
 
 class Unanswered(RetuneError):
-    """No worker got to a command in time. It is stored, and will be applied in its turn."""
+    """No worker got to a command in time, or none has ever run there; the text says which."""
 
 
 class TrialStopped(RetuneError):

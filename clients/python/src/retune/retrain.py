@@ -9,14 +9,13 @@ from contextlib import suppress
 from datetime import datetime
 
 import nats.errors
-import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.client import JetStreamContext
 
-from .bus import PAUSE, PULL, Bus, content
+from .bus import PAUSE, Bus, Queue, content
 from .errors import InvalidMessage, Refused
 from .messages import RetrainEvent
+from .permissions import HOOKS, NEW_HOOK
 
 log = logging.getLogger("retune")
 
@@ -32,26 +31,26 @@ async def share(bus: Bus, handle: Handle, name: str, model: str, since: datetime
     try:
         while True:
             try:
-                msg = (await queue.fetch(1, timeout=PULL))[0]
+                msg = await queue.fetch()
             except nats.errors.ConnectionClosedError:
                 raise
             except (nats.errors.Error, asyncio.TimeoutError) as e:
                 if not isinstance(e, asyncio.TimeoutError):
                     await asyncio.sleep(PAUSE)
                 continue
-            await _deal(msg, handle, retries)
+            await _deal(queue, msg, handle, retries)
     finally:
-        with suppress(nats.errors.Error):
-            await queue.unsubscribe()
+        await queue.close()
 
 
-async def _join(bus: Bus, name: str, model: str, since: datetime | None) -> JetStreamContext.PullSubscription:
+async def _join(bus: Bus, name: str, model: str, since: datetime | None) -> Queue:
     consumer, subject = f"retune-hook-{name}", f"{bus.prefix}.retrain.{model}.*"
-    queue = await bus.queue(consumer)
+    queue = await bus.queue(consumer, HOOKS)
     if queue is None:
-        await bus.js.add_consumer(bus.outputs, _consumer(consumer, subject, since))
-        queue = await bus.js.pull_subscribe_bind(consumer, stream=bus.outputs)
-    found = (await queue.consumer_info()).config
+        await bus.add_consumer(_consumer(consumer, subject, since), NEW_HOOK)
+        queue = Queue(bus, consumer, HOOKS)
+        await queue.join()
+    found = (await queue.info()).config
     if found is not None and found.filter_subject != subject:
         raise Refused(f"handlers of the name {name} take {found.filter_subject}, here {subject}: give another name")
     return queue
@@ -73,7 +72,7 @@ def _consumer(name: str, subject: str, since: datetime | None) -> ConsumerConfig
     )
 
 
-async def _deal(msg: Msg, handle: Handle, retries: int) -> None:
+async def _deal(queue: Queue, msg: Msg, handle: Handle, retries: int) -> None:
     if not msg.data:  # it marks what was deleted or has expired
         await msg.term()
         return
@@ -94,7 +93,7 @@ async def _deal(msg: Msg, handle: Handle, retries: int) -> None:
         raise
     else:
         with suppress(nats.errors.Error, asyncio.TimeoutError):
-            await msg.ack_sync(timeout=5)
+            await queue.settle(msg, timeout=5)
     finally:
         keep.cancel()
 

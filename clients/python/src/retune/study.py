@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
 import nats.errors
-import nats.js.errors
 from nats.aio.msg import Msg
 
-from .bus import LAST, Bus, content
+from .bus import PAUSE, Bus, content, sequence
 from .encoding import check_name
-from .errors import NotStored, Refused, Unanswered
+from .errors import Refused, Unanswered
 from .messages import Summary
+from .permissions import COMMANDS, OUTCOMES
+
+LOOK = 0.5  # seconds between two looks whether a study has ended
 
 
 class Study:
@@ -34,7 +36,7 @@ class Study:
 
     async def summary(self) -> Summary | None:
         """The outcome of a study that has ended, as long as it is kept (30 days unless set)."""
-        stored = await self._bus.last(f"{self._bus.prefix}.summary.{self.model}.{self.name}")
+        stored = await self._bus.last(f"{self._bus.prefix}.summary.{self.model}.{self.name}", OUTCOMES)
         return None if stored is None else Summary.read(content(stored))
 
     async def stop(self, timeout: float = 10) -> None:
@@ -49,11 +51,8 @@ class Study:
     async def _wait(self) -> Summary:
         """The key of the finished study tells it from one of the name that was forgotten."""
         key = f"$KV.{self._bus.bucket}.study.*.{self.model}.{self.name}"
-        feed = await self._bus.feed([key], LAST)
-        try:
-            await feed.next()
-        finally:
-            await feed.close()
+        while not any(msg.data for msg in await _look(self._bus, [key], OUTCOMES)):
+            await asyncio.sleep(LOOK)
         summary = await self.summary()
         if summary is None:
             raise Unanswered(f"{self!r} ended so long ago that its summary is gone: see `worker study show`")
@@ -72,45 +71,54 @@ async def start(bus: Bus, model: str, definition: Mapping[str, Any], timeout: fl
 async def command(bus: Bus, model: str, fields: Mapping[str, Any], timeout: float) -> int:
     """Publishes a command and waits until a worker has applied or refused it. Its sequence."""
     check_name("model", model)
+    with bus.expecting_a_worker():
+        before = await bus.latest([f"$KV.{bus.bucket}.offset.*"], COMMANDS)
+    sent = await bus.publish(f"{bus.prefix}.study.{model}", fields, bus.new_id(), timeout, COMMANDS)
     try:
-        begin = (await bus.js.stream_info(bus.outputs)).state.last_seq + 1
-    except nats.js.errors.NotFoundError as e:
-        raise NotStored(f"no worker has ever run here with the prefix {bus.prefix}: start one") from e
-    sequence = await bus.publish(f"{bus.prefix}.study.{model}", fields, bus.new_id(), timeout)
-    stored = await bus.js.get_msg(bus.inputs, seq=sequence)
-    partition = (stored.subject or "").removeprefix(f"{bus.prefix}.study.").split(".")[0]
-    try:
-        await asyncio.wait_for(_applied(bus, model, partition, sequence, begin), timeout)
+        await asyncio.wait_for(_applied(bus, model, sent, max(map(sequence, before), default=0)), timeout)
     except asyncio.TimeoutError as e:
         raise Unanswered(
             f"no answer within {timeout} s: does a worker run? `worker show` tells. "
-            f"The command is stored (sequence {sequence}) and will be applied in its turn"
+            f"The command is stored (sequence {sent}) and will be applied in its turn"
         ) from e
-    return sequence
+    return sent
 
 
-async def _applied(bus: Bus, model: str, partition: str, sequence: int, begin: int) -> None:
+async def _applied(bus: Bus, model: str, sent: int, before: int) -> None:
     """Relies on the order in which a worker stores things: a dead letter of an input comes before any state that
     was written after it."""
+    partition = await _partition(bus, model)
     keys = f"$KV.{bus.bucket}"
-    filters = [
-        f"{keys}.model.{partition}.{model}",
-        f"{keys}.offset.{partition}",
-        f"{bus.prefix}.dead.{partition}.*",
-    ]
-    feed = await bus.feed(filters, begin)
-    try:
-        while not _settles(await feed.next(), sequence):
-            pass
-    finally:
-        await feed.close()
+    signs = [f"{keys}.model.{partition}.{model}", f"{keys}.offset.{partition}", f"{bus.prefix}.dead.{partition}.*"]
+    while not any(_settles(msg, sent) for msg in await _look(bus, signs, COMMANDS, before)):
+        await asyncio.sleep(PAUSE / 3)
 
 
-def _settles(msg: Msg, sequence: int) -> bool:
+async def _partition(bus: Bus, model: str) -> str:
+    """Where the stream has put the model's commands, the last of which is there already."""
+    pattern = f"{bus.prefix}.study.*.{model}"
+    asking = bus.js.stream_info(bus.inputs, subjects_filter=pattern)
+    info = await bus.refusals.unless(f"STREAM.INFO.{bus.inputs}", COMMANDS, asking)
+    subject = next(iter(info.state.subjects or {}), "")
+    return subject.removeprefix(f"{bus.prefix}.study.").partition(".")[0]
+
+
+async def _look(bus: Bus, subjects: Sequence[str], who: str, after: int = 0) -> list[Msg]:
+    """Polls, which takes no consumer. An outage is waited for."""
+    while True:
+        try:
+            return await bus.latest(subjects, who, after)
+        except nats.errors.ConnectionClosedError:
+            raise
+        except (nats.errors.Error, asyncio.TimeoutError):
+            await asyncio.sleep(PAUSE)
+
+
+def _settles(msg: Msg, sent: int) -> bool:
     headers = msg.headers or {}
     if "Retune-Error" in headers:
-        if headers.get("Retune-Sequence") == str(sequence):
+        if headers.get("Retune-Sequence") == str(sent):
             raise Refused(headers["Retune-Error"])
         return False
-    state = msgpack.unpackb(msg.data, timestamp=3, strict_map_key=False)
-    return int(state.get("seq", 0)) >= sequence
+    state = msgpack.unpackb(msg.data, timestamp=3, strict_map_key=False) if msg.data else {}
+    return int(state.get("seq", 0)) >= sent

@@ -16,8 +16,8 @@ from nats.errors import ConnectionClosedError
 from . import client, messages
 from . import study as studies
 from . import trial as trials_
-from .bus import end
 from .encoding import Encoding
+from .tasks import end
 
 T = TypeVar("T")
 
@@ -239,7 +239,7 @@ class Client:
     def retrains(
         self, *, model: str = "*", since: datetime | None = None
     ) -> Generator[messages.RetrainEvent, None, None]:
-        """Retrain events from now on, or since a time."""
+        """Retrain events since a time; or from now on, but for those that come while the connection is lost."""
         return self._loop.iterate(self._inner.retrains(model=model, since=since))
 
     def on_retrain(

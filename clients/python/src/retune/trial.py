@@ -16,7 +16,8 @@ from nats.aio.msg import Msg
 
 from .bus import PAUSE, Bus
 from .encoding import numbers
-from .errors import InvalidMessage, TrialStopped
+from .errors import Forbidden, InvalidMessage, TrialStopped
+from .permissions import REPORTS
 
 if TYPE_CHECKING:
     from .agents import Agents
@@ -51,6 +52,7 @@ class Trial:
         self._began = time.monotonic()
         self._unsent: asyncio.Queue[tuple[str, dict[str, Any], asyncio.Future[None]]] = asyncio.Queue()
         self._ack_wait = ack_wait
+        self._forbidden: Forbidden | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -74,6 +76,7 @@ class Trial:
         sent = self._add(str(int(step)), {"step": int(step), "metrics": self._last})
         if self._bus.connection.is_connected:
             await asyncio.wait([sent], timeout=STORE)
+        self._check_allowed()
 
     async def complete(self, metrics: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Reports the result, by default the metrics reported last, and returns when it is stored."""
@@ -93,12 +96,17 @@ class Trial:
                 await self._msg.nak()
             self._release()
 
+    def _check_allowed(self) -> None:
+        if self._forbidden is not None:
+            raise self._forbidden
+
     async def _end(self, report: dict[str, Any]) -> None:
         self._check_open()
         report["duration_ms"] = int((time.monotonic() - self._began) * 1000)
         try:
             if not self.should_stop:
                 await self._add("end", report)
+                self._check_allowed()
             await self._settle()
         finally:
             self._release()
@@ -137,8 +145,11 @@ class Trial:
         while True:
             name, report, done = await self._unsent.get()
             report.update(study=self.study, trial=self.number, attempt=self.attempt)
+            subject = f"{self._bus.prefix}.metrics.{self.model}"
             try:
-                await self._bus.publish(f"{self._bus.prefix}.metrics.{self.model}", report, f"{self._id}.{name}", None)
+                await self._bus.publish(subject, report, f"{self._id}.{name}", None, REPORTS)
+            except Forbidden as e:
+                self._forbidden = e
             except InvalidMessage as e:
                 log.error("%r: report %s is left out: %s", self, name, e)
             except nats.errors.Error as e:
@@ -171,7 +182,7 @@ class Trial:
         if error is None or isinstance(error, TrialStopped):
             await self.complete()
             return True
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or isinstance(error, Forbidden):
             await self.hand_back()
         else:
             await self.fail(f"{type(error).__name__}: {error}")
