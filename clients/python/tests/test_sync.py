@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import threading
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +35,15 @@ def test_reports_configs_and_events(url: str, model: str) -> None:
         assert next(client.configs(model)).number == 4
         newest = client.live_config(model)
         assert newest is not None and newest.number == 4
+
+
+def test_events_are_heard_from_the_call_on(url: str, model: str) -> None:
+    with sync.connect(url) as client:
+        events = client.retrains(model=model)
+        for loss in (0.5, 0.5, 0.5, 0.5, 0.9):
+            client.report(model, {"loss": loss})
+        time.sleep(0.5)
+        assert next(events).model == model
 
 
 def test_a_handler_runs_until_the_client_is_closed(url: str, model: str) -> None:

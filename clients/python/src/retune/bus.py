@@ -183,10 +183,11 @@ class Bus:
             with contextlib.suppress(nats.errors.Error):
                 await heard.unsubscribe()
 
-    async def heard(self, subject: str, who: str) -> AsyncGenerator[Msg, None]:
-        """What hear hears."""
+    async def heard(self, subject: str, who: str) -> AsyncGenerator[Msg | None, None]:
+        """None once it hears, and then what it hears."""
         heard = await self.hear(subject, who)
         try:
+            yield None
             while True:
                 with contextlib.suppress(asyncio.TimeoutError):
                     msg = await heard.next_msg(timeout=PULL)
@@ -196,11 +197,12 @@ class Bus:
             with contextlib.suppress(nats.errors.Error):
                 await heard.unsubscribe()
 
-    async def since(self, subject: str, time: datetime, who: str) -> AsyncGenerator[Msg, None]:
-        """All outputs stored since the time, and those to come: nothing is missed."""
+    async def since(self, subject: str, time: datetime, who: str) -> AsyncGenerator[Msg | None, None]:
+        """None, and then all outputs stored since the time, and those to come: nothing is missed."""
         feed = Feed(self, subject, time, who)
         await feed.open()
         try:
+            yield None
             while True:
                 yield await feed.next()
         finally:

@@ -171,13 +171,21 @@ class Client:
 
     async def retrains(self, *, model: str = "*", since: datetime | None = None) -> AsyncGenerator[RetrainEvent, None]:
         """Retrain events since a time; or from now on, but for those that come while the connection is lost."""
+        async with aclosing(self._events(model, since)) as events:
+            await anext(events)
+            async for event in events:
+                assert event is not None
+                yield event
+
+    async def _events(self, model: str, since: datetime | None) -> AsyncGenerator[RetrainEvent | None, None]:
+        """As retrains, but begins with None, once no event escapes any more."""
         if model != "*":
             check_name("model", model)
         subject = f"{self.bus.prefix}.retrain.{model}.*"
-        events = self.bus.heard(subject, EVENTS) if since is None else self.bus.since(subject, since, PAST_EVENTS)
-        async with aclosing(events) as found:
-            async for event in found:
-                yield RetrainEvent.read(content(event))
+        found = self.bus.heard(subject, EVENTS) if since is None else self.bus.since(subject, since, PAST_EVENTS)
+        async with aclosing(found) as events:
+            async for event in events:
+                yield None if event is None else RetrainEvent.read(content(event))
 
     async def start_study(self, model: str, definition: Mapping[str, Any], *, timeout: float = 10) -> Study:
         """Starts a study, the fields of which are those of the contract. Refused if the worker does not."""

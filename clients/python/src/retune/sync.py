@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from nats.errors import ConnectionClosedError
 
@@ -240,7 +240,9 @@ class Client:
         self, *, model: str = "*", since: datetime | None = None
     ) -> Generator[messages.RetrainEvent, None, None]:
         """Retrain events since a time; or from now on, but for those that come while the connection is lost."""
-        return self._loop.iterate(self._inner.retrains(model=model, since=since))
+        events = self._inner._events(model, since)
+        self._loop.run(_next(events))  # so that what the program does next causes no event that escapes
+        return cast(Generator[messages.RetrainEvent, None, None], self._loop.iterate(events))
 
     def on_retrain(
         self,
