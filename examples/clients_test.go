@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 const (
@@ -31,22 +34,88 @@ func TestClients(t *testing.T) {
 	worker := build(t, "./cmd/worker")
 	for name, encoding := range map[string]string{"JSON": "json", "msgpack": "msgpack"} {
 		t.Run(name, func(t *testing.T) {
-			url := start(t, worker, "encoding: "+encoding+"\n")
-			t.Run("Python", func(t *testing.T) { run(t, url, python(t), "examples/clients/python/live.py") })
-			t.Run("JavaScript", func(t *testing.T) { run(t, url, node(t), "examples/clients/javascript/live.js") })
-			if encoding != "json" {
-				return // the others say what to set
+			url := start(t, worker, "encoding: "+encoding+"\n", "--port", "0", "--data", t.TempDir())
+			for _, c := range clients {
+				if encoding != "json" && !c.msgpack {
+					continue // it says what to set
+				}
+				t.Run(c.name, func(t *testing.T) { run(t, url, strings.ReplaceAll(t.Name(), "/", "-"), c.command(t)...) })
 			}
-			t.Run("Go", func(t *testing.T) { run(t, url, build(t, "./examples/clients/go")) })
-			t.Run("shell", func(t *testing.T) { run(t, url, shell(t), "examples/clients/shell/live.sh") })
 		})
 	}
 }
 
-// run has a client publish the reports for a model of its own and checks what it prints.
-func run(t *testing.T, url string, command ...string) {
+// clients are the examples.
+var clients = []struct {
+	name    string
+	msgpack bool // it reads the worker's default
+	command func(t *testing.T) []string
+}{
+	{"Python", true, func(t *testing.T) []string { return []string{python(t), "examples/clients/python/live.py"} }},
+	{"JavaScript", true, func(t *testing.T) []string { return []string{node(t), "examples/clients/javascript/live.js"} }},
+	{"Go", false, func(t *testing.T) []string { return []string{build(t, "./examples/clients/go")} }},
+	{"shell", false, func(t *testing.T) []string { return []string{shell(t), "examples/clients/shell/live.sh"} }},
+}
+
+// TestClientsWithPermissions has a trainer and a subscriber of deploy/auth.conf as the users.
+func TestClientsWithPermissions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and starts a worker")
+	}
+	worker := build(t, "./cmd/worker")
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			command := c.command(t)
+			url := guarded(t)
+			start(t, worker, "encoding: json\nlimits: {input_bytes: 64MiB, bucket_bytes: 64MiB}\n", "--nats", url("worker"))
+			t.Setenv("NATS_SUBSCRIBER_URL", url("pipeline"))
+			run(t, url("fraud-trainer"), "fraud-eu", command...)
+		})
+	}
+}
+
+const passwordHash = "$2a$04$4SuPxWhphF4LdYyGpmtMX.udSAwpQDXxo3SKcNWTOvXQcVsCpvzve" // of p@ss/word
+
+// guarded is a server with deploy/auth.conf, and the address by which a user reaches it: a list, of which one is away.
+func guarded(t *testing.T) (url func(user string) string) {
 	t.Helper()
-	model := strings.ReplaceAll(t.Name(), "/", "-")
+	auth, err := os.ReadFile("../deploy/auth.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, variable := range regexp.MustCompile(`RETUNE_\w+_HASH`).FindAllString(string(auth), -1) {
+		t.Setenv(variable, passwordHash)
+	}
+	o, err := server.ProcessConfigFile("../deploy/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Host, o.Port, o.HTTPPort, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, 0, t.TempDir(), true, true
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server did not start")
+	}
+	return func(user string) string {
+		return fmt.Sprintf("nats://%[1]s:p%%40ss%%2Fword@127.0.0.1:1,nats://%[1]s:p%%40ss%%2Fword@%[2]s", user, s.Addr())
+	}
+}
+
+// TestShellShowsErrors: what is wrong is the CLI's to say.
+func TestShellShowsErrors(t *testing.T) {
+	out, err := root(t, runTime, "nats://127.0.0.1:1", shell(t), "examples/clients/shell/live.sh").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "no servers available") {
+		t.Errorf("without a server it ends with %v and says:\n%s", err, out)
+	}
+}
+
+// run has a client publish the reports for a model and checks what it prints.
+func run(t *testing.T, url, model string, command ...string) {
+	t.Helper()
 	out, err := root(t, runTime, url, append(command, "examples/reports.jsonl", model)...).Output()
 	if err != nil {
 		stderr := []byte(nil)
@@ -80,15 +149,14 @@ func build(t *testing.T, pkg string) string {
 	return binary
 }
 
-// start runs a worker with its own NATS server until the test ends, and returns its address.
-func start(t *testing.T, worker, config string) string {
+// start runs a worker until the test ends, and returns the address of its NATS server.
+func start(t *testing.T, worker, config string, args ...string) string {
 	t.Helper()
-	folder := t.TempDir()
-	file := filepath.Join(folder, "worker.yaml")
+	file := filepath.Join(t.TempDir(), "worker.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(worker, "run", "--config", file, "--port", "0", "--data", filepath.Join(folder, "data"), "--log-format", "json")
+	cmd := exec.Command(worker, append([]string{"run", "--config", file, "--log-format", "json"}, args...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -32,33 +32,60 @@ func argument(n int, absent string) string {
 }
 
 func run(ctx context.Context, reports, model string) error {
-	nc, err := nats.Connect(cmp.Or(os.Getenv("NATS_URL"), nats.DefaultURL))
+	trainer, err := connect(os.Getenv("NATS_URL"))
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
+	defer trainer.Close()
+	subscriber, err := connect(cmp.Or(os.Getenv("NATS_SUBSCRIBER_URL"), os.Getenv("NATS_URL")))
 	if err != nil {
 		return err
 	}
-	if err := publish(ctx, js, reports, model); err != nil {
+	defer subscriber.Close()
+	events, err := subscriber.SubscribeSync("retune.retrain." + model + ".*")
+	if err != nil {
 		return err
+	}
+	if err := subscriber.Flush(); err != nil {
+		return err
+	}
+	if err := publish(ctx, trainer, reports, model); err != nil {
+		return err
+	}
+	message, err := events.NextMsg(time.Minute)
+	if err != nil {
+		return fmt.Errorf("%s: %w", events.Subject, err)
 	}
 	var event struct{ Reason string }
-	if err := first(ctx, js, "retune.retrain."+model+".*", jetstream.DeliverAllPolicy, &event); err != nil {
+	if err := read(message, &event); err != nil {
 		return err
 	}
 	fmt.Println("retrain:", event.Reason)
+	message, err = trainer.Request("$JS.API.DIRECT.GET.KV_retune.retune.config."+model+".live", nil, 5*time.Second)
+	if err != nil {
+		return fmt.Errorf("live config of %s: %w", model, err)
+	}
+	if message.Header.Get("Status") == "404" {
+		return fmt.Errorf("no live config of %s: has the worker a tuner for it?", model)
+	}
 	var answer struct{ Config json.RawMessage }
-	if err := first(ctx, js, "retune.config."+model+".live", jetstream.DeliverLastPerSubjectPolicy, &answer); err != nil {
+	if err := read(message, &answer); err != nil {
 		return err
 	}
 	fmt.Printf("live config: %s\n", answer.Config)
 	return nil
 }
 
+func connect(url string) (*nats.Conn, error) {
+	return nats.Connect(cmp.Or(url, nats.DefaultURL), nats.PermissionErrOnSubscribe(true))
+}
+
 // publish sends each line of the file as a report. Once it returns the stream has them.
-func publish(ctx context.Context, js jetstream.JetStream, file, model string) error {
+func publish(ctx context.Context, nc *nats.Conn, file, model string) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -76,20 +103,9 @@ func publish(ctx context.Context, js jetstream.JetStream, file, model string) er
 	return lines.Err()
 }
 
-// first reads the first output that the stream has on the subject, or will have.
-func first(ctx context.Context, js jetstream.JetStream, subject string, from jetstream.DeliverPolicy, into any) error {
-	consumer, err := js.OrderedConsumer(ctx, "KV_retune", jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: from,
-	})
-	if err != nil {
-		return err
+func read(message *nats.Msg, into any) error {
+	if kind := message.Header.Get("Content-Type"); kind != "application/json" {
+		return fmt.Errorf("%s is %s: set `encoding: json` in worker.yaml", message.Subject, kind)
 	}
-	message, err := consumer.Next(jetstream.FetchMaxWait(30 * time.Second))
-	if err != nil {
-		return fmt.Errorf("%s: %w", subject, err)
-	}
-	if kind := message.Headers().Get("Content-Type"); kind != "application/json" {
-		return fmt.Errorf("%s is %s: set `encoding: json` in worker.yaml", subject, kind)
-	}
-	return json.Unmarshal(message.Data(), into)
+	return json.Unmarshal(message.Data, into)
 }

@@ -1,22 +1,20 @@
 """Publishes reports and prints what comes of them: live.py [REPORTS [MODEL]]"""
 
 import json
+import os
 import sys
-from datetime import datetime, timezone
 
 from retune import sync
 
 reports = sys.argv[1] if len(sys.argv) > 1 else "examples/reports.jsonl"
 model = sys.argv[2] if len(sys.argv) > 2 else "shop-python"
-start = datetime.now(timezone.utc)
 
-with sync.connect() as client, open(reports) as lines:
-    for line in lines:
-        report = json.loads(line)
-        client.report(model, report["metrics"], config=report["config"])
-    for event in client.retrains(model=model, since=start):
-        print("retrain:", event.reason)
-        break
-    for answer in client.configs(model):
-        print("live config:", json.dumps(answer.config))
-        break
+with sync.connect() as trainer, sync.connect(os.environ.get("NATS_SUBSCRIBER_URL")) as subscriber:
+    events = subscriber.retrains(model=model)
+    with open(reports) as lines:
+        for line in lines:
+            report = json.loads(line)
+            trainer.report(model, report["metrics"], config=report["config"])
+    print("retrain:", next(events).reason)
+    newest = trainer.live_config(model)
+    print("live config:", json.dumps(newest and newest.config))
