@@ -138,8 +138,52 @@ def test_lightning_callback() -> None:
     trainer.sanity_checking = False
     callback.on_validation_end(trainer, None)
     assert not trainer.should_stop
-    callback.on_validation_end(trainer, None)
-    assert trainer.should_stop
+    callback.on_validation_end(trainer, None)  # a second time in the epoch: a study ignores a step that it has had
+    assert trainer.should_stop and [step for step, _ in trial.steps] == [0, 1]
+
+
+def test_lightning_itself() -> None:
+    torch, pl = pytest.importorskip("torch"), pytest.importorskip("lightning.pytorch")
+
+    class Model(pl.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, _: int) -> Any:
+            return torch.nn.functional.mse_loss(self.layer(batch[0]), batch[1])
+
+        def validation_step(self, batch: Any, number: int) -> None:
+            self.log("val_loss", self.training_step(batch, number))
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.rand(64, 4), torch.rand(64, 1)))
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trial = Recorder()
+    trainer = pl.Trainer(
+        max_epochs=5, val_check_interval=0.5, accelerator="cpu", callbacks=[lightning.callback(trial)], **quiet
+    )
+    trainer.fit(Model(), data, data)
+    assert [(step, list(metrics)) for step, metrics in trial.steps] == [(0, ["val_loss"]), (1, ["val_loss"])]
+    assert trainer.current_epoch <= 1
+
+
+def test_keras_itself() -> None:
+    pytest.importorskip("keras")
+    import keras as framework
+    import numpy
+
+    network = framework.Sequential([framework.layers.Dense(1)])
+    network.compile(optimizer="sgd", loss="mse")
+    trial = Recorder()
+    x = numpy.random.rand(64, 4)
+    history = network.fit(x, x.sum(axis=1), epochs=5, verbose=0, callbacks=[keras.callback(trial)])
+    assert history.epoch == [0, 1] and [(step, list(metrics)) for step, metrics in trial.steps] == [
+        (0, ["loss"]),
+        (1, ["loss"]),
+    ]
 
 
 def test_scikit_learn(url: str, model: str) -> None:
@@ -177,7 +221,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 def test_the_readme(url: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "snippet.py"
     script.write_text(SNIPPETS[number])
-    if library := re.search(r"^(?:import|from) (keras|sklearn)", SNIPPETS[number], re.MULTILINE):
+    if library := re.search(r"^(?:import|from) (keras|sklearn|lightning)", SNIPPETS[number], re.MULTILINE):
         pytest.importorskip(library[1])
     monkeypatch.setenv("NATS_URL", url)
     runpy.run_path(str(script), run_name="__main__")
