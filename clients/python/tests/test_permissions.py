@@ -65,7 +65,7 @@ async def test_who_trains_evaluates_what_an_operator_starts(guarded: Guarded, us
         await running.enqueue({"x": 0.125})
         work = asyncio.create_task(client.work(MODEL, objective))
         try:
-            summary = await running.wait(timeout=20)
+            summary = await running.wait(timeout=50)
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)

@@ -91,8 +91,8 @@ class Bus:
             yield
         except nats.errors.NoRespondersError as e:
             raise Unanswered(
-                f"nobody answers for {self.outputs}: no worker has ever run there with the prefix {self.prefix}, or "
-                "the account of this user does not import it"
+                f"nobody answers for {self.outputs}: no worker has ever run there with the prefix {self.prefix}, the "
+                "account of this user does not import it, or the servers are starting"
             ) from e
 
     async def last(self, subject: str, who: str) -> Msg | None:

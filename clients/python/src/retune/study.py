@@ -36,7 +36,7 @@ class Study:
 
     async def summary(self) -> Summary | None:
         """The outcome of a study that has ended, as long as it is kept (30 days unless set)."""
-        stored = await self._bus.last(f"{self._bus.prefix}.summary.{self.model}.{self.name}", OUTCOMES)
+        stored = await self._bus.last(self._outcome(), OUTCOMES)
         return None if stored is None else Summary.read(content(stored))
 
     async def stop(self, timeout: float = 10) -> None:
@@ -50,13 +50,22 @@ class Study:
 
     async def _wait(self) -> Summary:
         """The key of the finished study tells it from one of the name that was forgotten."""
-        key = f"$KV.{self._bus.bucket}.study.*.{self.model}.{self.name}"
-        while not any(msg.data for msg in await _look(self._bus, [key], OUTCOMES)):
+        key, outcome = f"$KV.{self._bus.bucket}.study.*.{self.model}.{self.name}", self._outcome()
+        while True:  # both at once: another server of a cluster may lag
+            found = {
+                (msg.headers or {})["Nats-Subject"]: msg
+                for msg in await _look(self._bus, [key, outcome], OUTCOMES)
+                if msg.data
+            }
+            summary = found.pop(outcome, None)
+            if found and summary is not None:
+                return Summary.read(content(summary))
+            if found:
+                raise Unanswered(f"{self!r} ended so long ago that its summary is gone: see `worker study show`")
             await asyncio.sleep(LOOK)
-        summary = await self.summary()
-        if summary is None:
-            raise Unanswered(f"{self!r} ended so long ago that its summary is gone: see `worker study show`")
-        return summary
+
+    def _outcome(self) -> str:
+        return f"{self._bus.prefix}.summary.{self.model}.{self.name}"
 
 
 async def start(bus: Bus, model: str, definition: Mapping[str, Any], timeout: float) -> Study:
