@@ -9,7 +9,10 @@ from retune import sync
 reports = sys.argv[1] if len(sys.argv) > 1 else "examples/reports.jsonl"
 model = sys.argv[2] if len(sys.argv) > 2 else "shop-python"
 
-with sync.connect() as trainer, sync.connect(os.environ.get("NATS_SUBSCRIBER_URL")) as subscriber:
+with (
+    sync.connect() as trainer,
+    sync.connect(os.environ.get("NATS_SUBSCRIBER_URL")) as subscriber,
+):
     events = subscriber.retrains(model=model)
     with open(reports) as lines:
         for line in lines:
