@@ -62,8 +62,7 @@ func TestAdministration(t *testing.T) {
 	a.nats("admin", "", "stream", "backup", "--no-progress", "KV_retune", backup)
 	a.nats("admin", "", "stream", "backup", "--no-progress", "RETUNE_METRICS", filepath.Join(t.TempDir(), "inputs"))
 	w.terminate()
-	a.nats("admin", "", "stream", "rm", "-f", "KV_retune")
-	a.nats("admin", "", "stream", "restore", "--no-progress", backup)
+	a.restore(backup)
 	if restored := a.mustRun("operator", "", "show", "m"); !strings.Contains(restored, `"study": "study-1"`) {
 		t.Errorf("the restored model is\n%s", restored)
 	}
@@ -79,19 +78,37 @@ type administration struct {
 	tool string
 }
 
+// restore replaces the bucket. A restore that was answered late has left a stream behind, which the next one refuses.
+func (a administration) restore(backup string) {
+	a.t.Helper()
+	a.nats("admin", "", "stream", "rm", "-f", "KV_retune")
+	out, err := a.try("admin", "stream", "restore", "--no-progress", backup)
+	for deadline := time.Now().Add(40 * time.Second); err != nil; out, err = a.try("admin", "stream", "restore", "--no-progress", backup) {
+		if time.Now().After(deadline) {
+			a.t.Fatalf("the bucket is not restored: %v\n%s", err, out)
+		}
+		_, _ = a.try("admin", "stream", "rm", "-f", "KV_retune")
+	}
+}
+
 // nats runs the nats CLI as the user, until it succeeds with an answer that has the text: on a cluster a leader may be
 // under way.
 func (a administration) nats(user, want string, args ...string) string {
 	a.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
-		out, err := exec.CommandContext(ctx, a.tool, append([]string{"--server", a.url(user)}, args...)...).CombinedOutput()
-		cancel()
-		if err == nil && strings.Contains(string(out), want) && !strings.Contains(string(out), "Permissions Violation") {
-			return string(out)
+		out, err := a.try(user, args...)
+		if err == nil && strings.Contains(out, want) && !strings.Contains(out, "Permissions Violation") {
+			return out
 		}
 		if time.Now().After(deadline) {
 			a.t.Fatalf("nats %q as %s: %v\n%s", args, user, err, out)
 		}
 	}
+}
+
+func (a administration) try(user string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(a.t.Context(), 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, a.tool, append([]string{"--server", a.url(user)}, args...)...).CombinedOutput()
+	return string(out), err
 }
