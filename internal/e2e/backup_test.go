@@ -106,6 +106,10 @@ func (s *site) refused() {
 // adopt runs the worker once with --adopt-inputs, and then as ever.
 func (s *site) adopt() {
 	s.t.Helper()
+	restored := map[string]bool{}
+	for _, m := range stored(s.t, s.js, "KV_retune", offsets) {
+		restored[m.Subject] = true
+	}
 	build := s.worker.build
 	s.worker.build = func() *exec.Cmd {
 		cmd := build()
@@ -113,18 +117,20 @@ func (s *site) adopt() {
 		return cmd
 	}
 	s.worker.start()
-	s.settle()
+	s.settle(restored)
 	s.worker.terminate()
 	s.worker.build = build
 	s.worker.start()
 }
 
-// settle waits until the worker has adopted each partition that has been written, and
-// applied its inputs.
-func (s *site) settle() {
+const offsets = "$KV.retune.offset.*"
+
+// settle waits until the worker has adopted each partition that was restored, and
+// applied its inputs. One that had not been written yet begins at the beginning.
+func (s *site) settle(restored map[string]bool) {
 	s.t.Helper()
 	waitForStreams(s.t, s.js)
-	for deadline := time.Now().Add(30 * time.Second); !s.adopted(); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !s.adopted(restored); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatal("not adopted within 30 s")
 		}
@@ -132,13 +138,12 @@ func (s *site) settle() {
 	waitApplied(s.t, s.js, partitions)
 }
 
-func (s *site) adopted() bool {
-	offsets := stored(s.t, s.js, "KV_retune", "$KV.retune.offset.*")
-	return len(offsets) > 0 && !slices.ContainsFunc(offsets, func(m *nats.Msg) bool {
+func (s *site) adopted(restored map[string]bool) bool {
+	return !slices.ContainsFunc(stored(s.t, s.js, "KV_retune", offsets), func(m *nats.Msg) bool {
 		var o struct {
 			Epoch int `msgpack:"epoch"`
 		}
-		return wire.UnmarshalState(m.Data, &o) != nil || o.Epoch == 0
+		return restored[m.Subject] && (wire.UnmarshalState(m.Data, &o) != nil || o.Epoch == 0)
 	})
 }
 
@@ -193,6 +198,7 @@ func TestRestoredElsewhere(t *testing.T) {
 		"bucket alone":        {"KV_retune"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			home := newSite(t, "home", tool)
 			var folders []string
 			home.work(3*time.Second, func() {
