@@ -213,7 +213,7 @@ func TestExactlyOnceUnderWorkerFaults(t *testing.T) {
 	srv := natsServer(t, "nats", port, 0, "")
 	srv.start()
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
-	got, w := disturb(t, url, s, 1, []*process{srv}, duration(t, 20*time.Second), true, "kill", "pause", "stop", "absent")
+	got, w := disturb(t, url, s, 1, []*process{srv}, duration(t, 12*time.Second), true, "kill", "pause", "stop", "absent")
 	check(t, got, w, s)
 }
 
@@ -226,7 +226,7 @@ func TestExactlyOnceUnderServerRestarts(t *testing.T) {
 	srv := natsServer(t, "nats", port, 0, "")
 	srv.start()
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
-	got, w := disturb(t, url, s, 1, []*process{srv}, duration(t, 20*time.Second), false, "kill", "pause", "stop", "server", "server")
+	got, w := disturb(t, url, s, 1, []*process{srv}, duration(t, 12*time.Second), false, "kill", "pause", "stop", "server", "server")
 	check(t, got, w, s)
 }
 
@@ -236,7 +236,7 @@ func TestExactlyOnceOnACluster(t *testing.T) {
 	}
 	s := seed(t)
 	servers, urls := cluster(t)
-	got, w := disturb(t, urls, s, 3, servers, duration(t, 30*time.Second), false, "kill", "server", "pause")
+	got, w := disturb(t, urls, s, 3, servers, duration(t, 20*time.Second), false, "kill", "server", "pause")
 	check(t, got, w, s)
 }
 
