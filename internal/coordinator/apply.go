@@ -143,9 +143,17 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 	if m.applied(d.in, p.offset.Adopted) {
 		return nil
 	}
+	if err := p.prepare(ctx, m, d); err != nil {
+		return err
+	}
 	forget := d.command.Op == "forget"
 	if !m.stored && !m.dirty && !forget {
-		if !p.limits.admits(ctx, p.number) {
+		// After prepare, whose commit counts the models anew.
+		room, err := p.limits.admits(ctx, p.number)
+		if err != nil {
+			return err
+		}
+		if !room {
 			return p.deadLetter(ctx, d, deadLimit, fmt.Errorf("the limit of %d models is reached: raise limits.models or forget some", p.config.MaxModels))
 		}
 		defer p.countModels() // less this one, if the input is refused
@@ -157,9 +165,6 @@ func (p *partition) decide(ctx context.Context, d *decoded) error {
 		} else if err != nil {
 			return p.deadLetter(ctx, d, deadCommand, err)
 		}
-	}
-	if err := p.prepare(ctx, m, d); err != nil {
-		return err
 	}
 	s := p.step(m.id, d.in.Sequence, d.in.Time, d.in.TraceParent)
 	s.prior, s.unsearched = d.prior, p.unsearched[d.in.Sequence]

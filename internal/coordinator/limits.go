@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ type limits struct {
 	maxCached int
 
 	reading sync.Mutex // held while the bucket is asked, so that nobody decides on what is not known yet
-	counted time.Time  // when it was asked last
+	counted time.Time  // when it answered last
 
 	mu     sync.Mutex
 	owned  int
@@ -41,9 +42,11 @@ func (l *limits) cached() int {
 }
 
 // admits tells whether a partition may learn of one more model, and if so counts it,
-// until setModels says what became of it.
-func (l *limits) admits(ctx context.Context, partition int) bool {
-	l.count(ctx)
+// until setModels says what became of it. It is an error if nobody knows.
+func (l *limits) admits(ctx context.Context, partition int) (bool, error) {
+	if err := l.count(ctx); err != nil {
+		return false, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	total := 0
@@ -51,28 +54,28 @@ func (l *limits) admits(ctx context.Context, partition int) bool {
 		total += n
 	}
 	if total >= l.maxModels {
-		return false
+		return false, nil
 	}
 	l.models[partition]++
-	return true
+	return true, nil
 }
 
 // count learns, at most every second, what the partitions of other workers know.
-func (l *limits) count(ctx context.Context) {
+func (l *limits) count(ctx context.Context) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	if time.Since(l.counted) <= time.Second {
-		return
+		return nil
 	}
-	l.counted = time.Now()
 	keys := make([]string, l.bus.Settings().Partitions)
 	for p := range keys {
 		keys[p] = wire.OffsetKey(p)
 	}
 	found, err := l.bus.ReadLatest(ctx, keys)
 	if err != nil {
-		return // as last time
+		return fmt.Errorf("models of all partitions: %w", err)
 	}
+	l.counted = time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p, key := range keys {
@@ -81,6 +84,7 @@ func (l *limits) count(ctx context.Context) {
 			l.models[p] = o.Models
 		}
 	}
+	return nil
 }
 
 // setModels says how many models a partition of this worker knows, those that are not

@@ -1,9 +1,12 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestModelsThatComeTogether: the limit holds for new models that reach all partitions
@@ -56,4 +59,34 @@ func TestARefusedInputTakesNoRoom(t *testing.T) {
 	}
 	b.next(configs)
 	b.next(configs)
+}
+
+// TestModelsOfOthers: what is stored of the partitions of other workers counts, of a
+// worker's own what it knows itself; and nothing is decided while that is unknown.
+func TestModelsOfOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(b *testBundle) { b.config.MaxModels, b.set.Partitions = 5, 4 })
+	dead := b.subscribe("retune.dead.>")
+	for i := range 6 {
+		b.report(fmt.Sprintf("m%d", i), `{"metrics":{"loss":1}}`)
+	}
+	w := b.worker()
+	b.next(dead)
+	w.stop()
+	busy := slices.IndexFunc([]int{0, 1, 2, 3}, func(p int) bool { return b.offsetOf(p).Models > 0 })
+	other := (busy + 1) % 4
+	l := newLimits(b.open(), &b.config)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if room, err := l.admits(gone, other); err == nil {
+		t.Errorf("decided %v without an answer", room)
+	}
+	if room, err := l.admits(t.Context(), other); room || err != nil {
+		t.Errorf("five models are stored, and a sixth is let in: %v", err)
+	}
+	l.setModels(busy, 0) // it has forgotten them, which is not written yet
+	l.counted = time.Time{}
+	if room, err := l.admits(t.Context(), other); !room || err != nil {
+		t.Errorf("what is stored of an own partition goes before what it knows: %v", err)
+	}
 }
