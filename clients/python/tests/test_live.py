@@ -40,6 +40,20 @@ async def test_a_report_is_answered_with_a_config(url: str, model: str, encoding
         assert newest is not None and newest.number == 1
 
 
+async def test_a_call_that_is_given_up_leaves_nothing_behind(url: str, model: str) -> None:
+    async with retune.connect(url) as client:
+        await client.report(model, {"loss": 0.5})
+        subscriptions = len(client.bus.connection._subs)
+        for turns in range(20):  # of the event loop: wherever the call is by then
+            call = asyncio.ensure_future(anext(client.configs(model)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            await client.report(model, {"loss": 0.5}, timeout=3)
+            assert len(client.bus.connection._subs) == subscriptions, turns
+
+
 async def degrade(client: retune.Client, model: str) -> None:
     for loss in (0.5, 0.5, 0.5, 0.5, 0.9):
         await client.report(model, {"loss": loss}, config={"rate": 0.1}, version="v1")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from contextlib import aclosing
 from pathlib import Path
 
+import pytest
 from conftest import start, stop
 
 import retune
@@ -46,4 +48,24 @@ async def test_a_trial_outlives_an_outage(worker: str, tmp_path: Path) -> None:
             await client.report("m", {"loss": 1}, config={"x": 1})
             assert (await anext(configs)).number == 1
     finally:
+        stop(process)
+
+
+async def test_a_server_that_is_late(worker: str, tmp_path: Path) -> None:
+    """Whatever was given up until it answers: by the caller, or by nats-py, whose flush takes 10 s by default."""
+    process, url = await asyncio.to_thread(start, worker, tmp_path)
+    try:
+        async with retune.connect(url) as client:
+            await client.report("m", {"loss": 1})
+            for wait in (0.5, 11.0):
+                process.send_signal(signal.SIGSTOP)
+                call = asyncio.ensure_future(anext(client.retrains()))
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(call) if wait > 10 else call, wait)
+                process.send_signal(signal.SIGCONT)
+                await client.report("m", {"loss": 1}, timeout=5)
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+    finally:
+        process.send_signal(signal.SIGCONT)
         stop(process)

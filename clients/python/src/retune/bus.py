@@ -143,16 +143,30 @@ class Bus:
 
     async def hear(self, subject: str, who: str, call: Callable[[Msg], Awaitable[None]] | None = None) -> Subscription:
         """Outputs as they are committed, from now on; those that come while the connection is lost are not heard."""
+        heard: Subscription | None = None
 
         async def subscribe() -> Subscription:
+            nonlocal heard
             heard = await self.connection.subscribe(subject, cb=call)
             # A connection that is lost tells the server when it is back.
-            with contextlib.suppress(asyncio.TimeoutError):
-                await self.connection.flush()  # nats-py writes its ping at once, perhaps before the subscription
-                await self.connection.flush()
+            await asyncio.wait([asyncio.ensure_future(self._flush())], timeout=ANSWER)
             return heard
 
-        return await self.refusals.unless(subject, who, subscribe())
+        try:
+            return await self.refusals.unless(subject, who, subscribe())
+        except BaseException:
+            if heard is not None:
+                with contextlib.suppress(nats.errors.Error):
+                    await heard.unsubscribe()
+            raise
+
+    async def _flush(self) -> None:
+        """Never to be cancelled: nats-py stops reading when a ping is answered that was given up. For as long as that
+        takes to find a connection dead, it must not give one up either."""
+        dead = self.connection.options["ping_interval"] * (self.connection.options["max_outstanding_pings"] + 2)
+        with contextlib.suppress(nats.errors.Error):
+            await self.connection.flush(dead)  # nats-py writes its ping at once, perhaps before what it has to send
+            await self.connection.flush(dead)
 
     async def follow(self, subject: str, who: str) -> AsyncGenerator[Msg, None]:
         """The newest output on the subject, if there is one, and then each as it comes. After an outage it begins with
