@@ -14,6 +14,7 @@ import pytest
 
 import retune
 from retune import sync
+from retune.permissions import Refusals
 
 Guarded = Callable[[str], str]
 
@@ -199,6 +200,39 @@ async def test_what_is_refused_says_who_may(guarded: Guarded, number: int) -> No
         await client.bus.connection.rtt(5)  # what else goes on there does so
         if user.startswith("fraud"):
             await client.report(MODEL, {"loss": 0.5})
+
+
+@pytest.mark.parametrize("user", ["operator", "fraud-agent"])
+async def test_what_is_refused_to_one_call_is_not_to_another(guarded: Guarded, user: str) -> None:
+    """Neither may get a config by the subject of the request, which ends with what the other call listens to."""
+    async with retune.connect(guarded("fraud-trainer")) as trainer:
+        await trainer.report(MODEL, {"loss": 0.5}, config={"rate": 0.1})
+        while await trainer.live_config(MODEL) is None:
+            await asyncio.sleep(0.05)
+    for _ in range(5):
+        async with retune.connect(guarded(user)) as client:
+            assert all(await asyncio.gather(anext(client.configs(MODEL)), client.live_config(MODEL)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "refused", "same"),
+    [
+        ("publish", "retune.metrics.M", 'Publish to "retune.metrics.m"', True),
+        ("publish", "retune.metrics.m", 'Subscription to "retune.metrics.m"', False),
+        ("publish", "metrics.m", 'Publish to "a.metrics.m"', False),
+        ("subscription", "m.config", 'Subscription to "m.config"', True),
+        ("subscription", "m.config", 'Publish to "$JS.API.DIRECT.GET.KV_m.m.config"', False),
+        ("publish", "$JS.API.CONSUMER.INFO.S.c", 'Publish to "$JS.API.CONSUMER.INFO.S.c"', True),
+        ("publish", "$JS.API.CONSUMER.INFO.S.c", 'Publish to "api.CONSUMER.INFO.S.c"', True),
+        ("publish", "$JS.API.CONSUMER.INFO.S.c", 'Publish to "api.CONSUMER.INFO.S.c.c"', False),
+    ],
+)
+async def test_a_refusal_is_of_a_kind_and_a_subject(kind: Any, asked: str, refused: str, same: bool) -> None:
+    refusals = Refusals()
+    call = asyncio.ensure_future(refusals.unless(asked, "", asyncio.sleep(0.1), kind))
+    await asyncio.sleep(0)
+    assert refusals.note(Exception(f"nats: permissions violation for {refused}")) == same
+    assert isinstance((await asyncio.gather(call, return_exceptions=True))[0], retune.Forbidden) == same
 
 
 # The rows of the README's table. A call that goes on for ever is allowed when it has not been refused for a while.

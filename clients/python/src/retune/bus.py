@@ -153,7 +153,7 @@ class Bus:
             return heard
 
         try:
-            return await self.refusals.unless(subject, who, subscribe())
+            return await self.refusals.unless(subject, who, subscribe(), "subscription")
         except BaseException:
             if heard is not None:
                 with contextlib.suppress(nats.errors.Error):
@@ -232,7 +232,7 @@ class Bus:
         return queue
 
     async def add_consumer(self, config: ConsumerConfig, who: str) -> None:
-        request = f"CONSUMER.CREATE.{self.outputs}.{config.name}.{config.filter_subject}"
+        request = f"$JS.API.CONSUMER.CREATE.{self.outputs}.{config.name}.{config.filter_subject}"
         await self.refusals.unless(request, who, self.js.add_consumer(self.outputs, config))
 
 
@@ -259,14 +259,14 @@ class Queue:
         self._pull = await self._bus.js.pull_subscribe_bind(self._consumer, stream=self._bus.outputs)
 
     async def info(self) -> ConsumerInfo:
-        request = f"CONSUMER.INFO.{self._bus.outputs}.{self._consumer}"
+        request = f"$JS.API.CONSUMER.INFO.{self._bus.outputs}.{self._consumer}"
         asking = self._bus.js.consumer_info(self._bus.outputs, self._consumer)
         return await self._bus.refusals.unless(request, self._who, asking)
 
     async def fetch(self) -> Msg:
         """The next, to be settled. asyncio.TimeoutError if there is none for a while."""
         assert self._pull is not None
-        request = f"CONSUMER.MSG.NEXT.{self._bus.outputs}.{self._consumer}"
+        request = f"$JS.API.CONSUMER.MSG.NEXT.{self._bus.outputs}.{self._consumer}"
         return (await self._bus.refusals.unless(request, self._who, self._pull.fetch(1, timeout=PULL)))[0]
 
     async def settle(self, msg: Msg, timeout: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .errors import Forbidden
 from .tasks import end
@@ -23,30 +23,36 @@ PAST_EVENTS = "past events take a consumer, which an operator may make: without 
 HOOKS = "the events of a name are for the subscriber of that name"
 NEW_HOOK = "the consumer of a new name is for an operator to make, once: docs/security.md has the command"
 
-_VIOLATION = re.compile(r'permissions violation for (?:publish|subscription) to "(\S+)"', re.IGNORECASE)
+Kind = Literal["publish", "subscription"]
+
+_VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "(\S+)"', re.IGNORECASE)
 
 
 class Refusals:
-    """NATS answers nothing to what it refuses: it says so beside the answers, by the subject alone."""
+    """NATS answers nothing to what it refuses: it says so beside the answers, by kind and subject alone."""
 
     def __init__(self) -> None:
-        self._watched: dict[asyncio.Future[None], str] = {}
+        self._watched: dict[asyncio.Future[None], tuple[Kind, str]] = {}
 
     def note(self, error: Exception) -> bool:
         """Whether the error is a refusal that a call waits for."""
         found = _VIOLATION.search(str(error))
         if found is None:
             return False
-        awaited = [refused for refused, subject in self._watched.items() if _same(subject, found[1])]
+        awaited = [
+            refused
+            for refused, (kind, subject) in self._watched.items()
+            if kind == found[1].lower() and _same(subject, found[2])
+        ]
         for refused in awaited:
             if not refused.done():
                 refused.set_result(None)
         return bool(awaited)
 
-    async def unless(self, subject: str, who: str, work: Coroutine[Any, Any, T]) -> T:
+    async def unless(self, subject: str, who: str, work: Coroutine[Any, Any, T], kind: Kind = "publish") -> T:
         """The result of the work, or Forbidden as soon as the server refuses it the subject."""
         refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watched[refused] = subject
+        self._watched[refused] = (kind, subject)
         task = asyncio.ensure_future(work)
         try:
             either: set[asyncio.Future[Any]] = {task, refused}
@@ -61,4 +67,7 @@ class Refusals:
 
 def _same(asked: str, refused: str) -> bool:
     """nats-py has it in lower case, and an account may have $JS.API under another name."""
-    return f".{refused.lower()}".endswith("." + asked.lower().removeprefix("$js.api."))
+    asked, refused = asked.lower(), refused.lower()
+    if asked.startswith("$js.api."):
+        return f".{refused}".endswith(asked.removeprefix("$js.api"))
+    return asked == refused

@@ -107,7 +107,7 @@ async def _partition(bus: Bus, model: str) -> str:
     """Where the stream has put the model's commands, the last of which is there already."""
     pattern = f"{bus.prefix}.study.*.{model}"
     asking = bus.js.stream_info(bus.inputs, subjects_filter=pattern)
-    info = await bus.refusals.unless(f"STREAM.INFO.{bus.inputs}", COMMANDS, asking)
+    info = await bus.refusals.unless(f"$JS.API.STREAM.INFO.{bus.inputs}", COMMANDS, asking)
     subject = next(iter(info.state.subjects or {}), "")
     return subject.removeprefix(f"{bus.prefix}.study.").partition(".")[0]
 
