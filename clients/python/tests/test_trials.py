@@ -112,17 +112,22 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+async def keep_for_2_s(client: retune.Client, model: str) -> None:
+    """Makes the consumer as the worker does, which gives a trial 30 s."""
+    await client.bus.js.add_consumer(
+        "KV_retune",
+        ConsumerConfig(
+            durable_name=f"retune-agents-{model}",
+            filter_subject=f"retune.config.{model}.*.*",
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=2,
+        ),
+    )
+
+
 async def test_the_trial_of_a_killed_client_comes_again(url: str, model: str) -> None:
     async with retune.connect(url) as client:
-        await client.bus.js.add_consumer(  # as the worker makes it, but with 2 s instead of 30
-            "KV_retune",
-            ConsumerConfig(
-                durable_name=f"retune-agents-{model}",
-                filter_subject=f"retune.config.{model}.*.*",
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=2,
-            ),
-        )
+        await keep_for_2_s(client, model)
         handle = await client.start_study(model, study(max_trials=1))
         victim = subprocess.Popen([sys.executable, "-c", KILLED, url, model], stdout=subprocess.PIPE, text=True)
         assert victim.stdout is not None
@@ -140,6 +145,46 @@ async def test_the_trial_of_a_killed_client_comes_again(url: str, model: str) ->
                 break
         summary = await handle.wait(timeout=20)
         assert summary.best_trial is not None and summary.best_trial.value == 0.5
+
+
+async def refused(*_: object) -> None:
+    raise retune.Forbidden("as of a user who may not look")
+
+
+async def late(*_: object) -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("look", [refused, late])
+async def test_a_trial_is_kept_by_who_cannot_look(
+    url: str, model: str, look: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with retune.connect(url) as client, retune.connect(url) as other:
+        await keep_for_2_s(client, model)
+        handle = await client.start_study(model, study(max_trials=1))
+        async with aclosing(client.trials(model)) as trials:
+            trial = await anext(trials)
+            monkeypatch.setattr(client.bus, "last", look)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(anext(other.trials(model)), 3.5)
+            await trial.complete(loss=1)
+        assert (await handle.wait(timeout=20)).counts == {"complete": 1}
+
+
+@pytest.mark.parametrize(("look", "error"), [(refused, retune.Forbidden), (late, asyncio.TimeoutError)])
+async def test_a_trial_that_is_not_begun_goes_to_another_client(
+    url: str, model: str, look: Any, error: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with retune.connect(url) as client, retune.connect(url) as other:
+        handle = await client.start_study(model, study(max_trials=1))
+        monkeypatch.setattr(client.bus, "last", look)
+        with pytest.raises(error):
+            await asyncio.wait_for(anext(client.trials(model)), 3)
+        async with aclosing(other.trials(model)) as trials:
+            trial = await asyncio.wait_for(anext(trials), 10)  # at once, not after 30 s
+            assert (trial.number, trial.deliveries) == (0, 2)
+            await trial.complete(loss=1)
+        assert (await handle.wait(timeout=20)).counts == {"complete": 1}
 
 
 async def test_an_interrupted_trial_goes_to_another_client(url: str, model: str) -> None:

@@ -132,6 +132,9 @@ class Agents:
             trial.stop_reason = trial.stop_reason or await self.over(trial)
         except (nats.errors.Error, asyncio.TimeoutError) as e:
             log.debug("cannot look whether %r is wanted: %s", trial, e)
+        except BaseException:
+            await trial.hand_back()
+            raise
         if trial.should_stop:
             await trial.leave(None)
             return None

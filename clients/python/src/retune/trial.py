@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from .bus import PAUSE, Bus
 from .encoding import numbers
-from .errors import Forbidden, InvalidMessage, TrialStopped
+from .errors import Forbidden, InvalidMessage, RetuneError, TrialStopped
 from .permissions import REPORTS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Trial:
     def start(self) -> None:
         """Begins with a sign of life, from which the study's trial_timeout runs."""
         self._began = time.monotonic()
-        self._tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._keep())]
+        self._tasks = [asyncio.create_task(work) for work in (self._send(), self._keep(), self._look())]
         self._add(f"start{self.deliveries}", {"state": "running"})
 
     def __repr__(self) -> str:
@@ -160,12 +160,20 @@ class Trial:
                 done.set_result(None)
 
     async def _keep(self) -> None:
-        """Tells the server that the trial is in good hands, and looks whether it is wanted still."""
+        """Tells the server that the trial is in good hands."""
         while True:
             await asyncio.sleep(self._ack_wait / 3)
-            with contextlib.suppress(nats.errors.Error, asyncio.TimeoutError):
+            with contextlib.suppress(nats.errors.Error):
                 await self._msg.in_progress()
+
+    async def _look(self) -> None:
+        """Looks whether the trial is wanted still. That may be refused, or take longer than the trial is kept."""
+        while not self.should_stop:
+            await asyncio.sleep(self._ack_wait / 3)
+            try:
                 self.stop_reason = self.stop_reason or await self._agents.over(self)
+            except (RetuneError, nats.errors.Error, asyncio.TimeoutError) as e:
+                log.debug("cannot look whether %r is wanted: %s", self, e)
 
     async def __aenter__(self) -> Trial:
         return self
