@@ -76,7 +76,8 @@ func TestClientsWithPermissions(t *testing.T) {
 
 const passwordHash = "$2a$04$4SuPxWhphF4LdYyGpmtMX.udSAwpQDXxo3SKcNWTOvXQcVsCpvzve" // of p@ss/word
 
-// guarded is a server with deploy/auth.conf, and the address by which a user reaches it: a list, of which one is away.
+// guarded is a server with deploy/auth.conf, and the address by which a user reaches it: a list, of which one
+// is away and one has no scheme.
 func guarded(t *testing.T) (url func(user string) string) {
 	t.Helper()
 	auth, err := os.ReadFile("../deploy/auth.conf")
@@ -101,7 +102,7 @@ func guarded(t *testing.T) (url func(user string) string) {
 		t.Fatal("the server did not start")
 	}
 	return func(user string) string {
-		return fmt.Sprintf("nats://%[1]s:p%%40ss%%2Fword@127.0.0.1:1,nats://%[1]s:p%%40ss%%2Fword@%[2]s", user, s.Addr())
+		return fmt.Sprintf("nats://%[1]s:p%%40ss%%2Fword@127.0.0.1:1,%[1]s:p%%40ss%%2Fword@%[2]s", user, s.Addr())
 	}
 }
 

@@ -28,7 +28,7 @@ await trainer.close();
 // Of addresses such as nats://user:password@a:4222,nats://user:password@b:4222, where connect takes neither user nor
 // password.
 function options(urls) {
-  const addresses = urls.split(",").map((url) => new URL(url.trim()));
+  const addresses = urls.split(",").map((url) => new URL(url.includes("://") ? url.trim() : `nats://${url.trim()}`));
   const [user, pass] = [addresses[0].username, addresses[0].password].map(decodeURIComponent);
   return { servers: addresses.map(({ host }) => host), ...(user && { user, pass }) };
 }
