@@ -20,9 +20,9 @@ func (publishCommand) Help() string {
 	return `Publishes reports. Each line is checked first: what a worker could not use is listed with its
 number and left out, and the exit code is 1. The columns of a CSV file are named as the fields of a report
 (study, trial, attempt, step, state, error, duration_ms, time, version, run_id, model_id), config.NAME is a
-hyper-parameter, and any other column, or metrics.NAME, a metric. An empty cell is absent. A metric's column
-whose first cell is not a number is left out. Of an exported study, trials that were pruned, stopped or timed
-out, or wait, are skipped.
+hyper-parameter, and any other column, or metrics.NAME, a metric. An empty cell is absent, of a
+metric also NA, N/A, null or None. A metric's column whose first cell is not a number is left out. Of an
+exported study, trials that were pruned, stopped or timed out, or have not ended, are skipped.
 
 Examples:
   echo '{"metrics": {"loss": 0.21}, "config": {"lr": 0.1}}' | worker publish --model fraud-eu

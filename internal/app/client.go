@@ -31,7 +31,7 @@ func (m *Misuse) Unwrap() error { return m.Err }
 // that names file, line and remedy; so is an address in the flags that is none.
 func (g Globals) Config() (Config, error) {
 	if err := bus.CheckAddresses(g.NATS.URL); err != nil {
-		return Config{}, &Misuse{fmt.Errorf("--nats: %w", err)}
+		return Config{}, &Misuse{fmt.Errorf("--nats (or NATS_URL): %w", err)}
 	}
 	if g.ConfigFile == "" {
 		return Config{}.WithDefaults(), nil

@@ -29,7 +29,7 @@ type PublishOptions struct {
 type Published struct {
 	Published      int     `json:"published"`      // stored by the stream
 	Rejected       int     `json:"rejected"`       // not sent: a worker could not have used them
-	Skipped        int     `json:"skipped"`        // not sent: trials in a state that no report has, of an exported study
+	Skipped        int     `json:"skipped"`        // not sent: trials of an exported study without a result
 	Unacknowledged int     `json:"unacknowledged"` // sent, perhaps not stored
 	Interrupted    bool    `json:"interrupted,omitempty"`
 	Seconds        float64 `json:"seconds"`
@@ -88,7 +88,7 @@ func (d Published) print(out io.Writer, asJSON bool) error {
 		text += fmt.Sprintf(", %d rejected", d.Rejected)
 	}
 	if d.Skipped > 0 {
-		text += fmt.Sprintf(", %d skipped (pruned, stopped, timed out or waiting)", d.Skipped)
+		text += fmt.Sprintf(", %d skipped (pruned, stopped, timed out or not yet ended)", d.Skipped)
 	}
 	if d.Unacknowledged > 0 {
 		text += fmt.Sprintf(", %d not acknowledged", d.Unacknowledged)
@@ -181,10 +181,10 @@ func (p *publication) prepare(body []byte) (model string, _ []byte, err error) {
 	var head struct {
 		Model any `msgpack:"model_id"`
 		Study any `msgpack:"study"`
-		State any `msgpack:"state"`
+		trialFields
 	}
 	malformed := wire.Decode(body, wire.JSON.ContentType(), &head)
-	if unreported(head.State) {
+	if head.unreported() {
 		return "", nil, errUnreported
 	}
 	if malformed == nil && p.options.Study != "" && head.Study == nil {
@@ -212,11 +212,17 @@ func (p *publication) prepare(body []byte) (model string, _ []byte, err error) {
 // errUnreported: what a line says of a trial follows from reports, and is none.
 var errUnreported = errors.New("is no report")
 
-// unreported tells whether a state is one that trials have and reports do not.
-func unreported(state any) bool {
-	switch state {
-	case string(study.Waiting), string(study.Pruned), string(study.TimedOut), string(study.Stopped):
-		return true
+// trialFields tell a trial of an exported study.
+type trialFields struct {
+	State    any `msgpack:"state"`
+	Attempts any `msgpack:"attempts"` // no report has it
+}
+
+// unreported tells whether it is in a state that no report of its result can tell of.
+func (f trialFields) unreported() bool {
+	switch f.State {
+	case string(study.Waiting), string(study.Running), string(study.Pruned), string(study.TimedOut), string(study.Stopped):
+		return f.Attempts != nil
 	}
 	return false
 }

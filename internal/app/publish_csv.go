@@ -52,7 +52,10 @@ func newCSV(r io.Reader) (*csvRows, error) {
 		}
 		seen[name] = true
 		to := columnOf(name)
-		if exported && to.kind == "metrics" && slices.Contains(exportColumns, name) {
+		switch {
+		case exported && name == "attempts":
+			to.kind = "" // which tells that the rows are trials
+		case exported && to.kind == "metrics" && slices.Contains(exportColumns, name):
 			to.kind = "-" // what is known beside reports
 		}
 		rows.columns = append(rows.columns, to)
@@ -105,14 +108,17 @@ func (c *csvRows) next() (line, error) {
 	return l, nil
 }
 
-// report writes a row as JSON. Empty cells are absent.
+// missing are cells that stand for none, as tables have them.
+var missing = []string{"", "NA", "N/A", "n/a", "NULL", "null", "None"}
+
+// report writes a row as JSON. Missing cells are absent.
 func (c *csvRows) report(cells []string) ([]byte, error) {
 	fields, metrics, config := map[string]any{}, map[string]any{}, map[string]any{}
 	for i, cell := range cells {
 		cell = strings.TrimSpace(cell)
 		column := c.columns[i]
 		switch {
-		case cell == "" || column.kind == "-":
+		case cell == "" || column.kind == "-" || column.kind == "metrics" && slices.Contains(missing, cell):
 		case column.kind == "config":
 			config[column.name] = configCell(cell)
 		case column.kind == "metrics":

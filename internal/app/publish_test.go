@@ -200,7 +200,7 @@ func TestRowsOfATable(t *testing.T) {
 // that is, text is a mistake.
 func TestColumnsOfText(t *testing.T) {
 	t.Parallel()
-	rows := readSource(t, "f.csv", "host,loss,note,acc\na,1,,0.5\nb,2,late,x\nc,y,7,0.25\nd,3,8,\n")
+	rows := readSource(t, "f.csv", "host,loss,note,acc\na,1,N/A,0.5\nb,2,late,x\nc,y,7,0.25\nd,3,8,NA\n")
 	for i, want := range []struct{ body, err, note string }{
 		{`{"metrics":{"acc":0.5,"loss":1.0}}`, "", `column host is left out: its first value, "a", is not a number`},
 		{"", `acc: "x" is not a number`, `column note is left out: its first value, "late", is not a number`},
@@ -214,6 +214,11 @@ func TestColumnsOfText(t *testing.T) {
 	}
 	var out, notes bytes.Buffer
 	c := newCommandBundle(t)
+	pruned := strings.NewReader(`{"metrics":{"loss":1},"state":"pruned"}`)
+	if err := Publish(t.Context(), c.bus, PublishOptions{Model: "m"}, pruned, io.Discard, &notes); err == nil || !strings.Contains(notes.String(), `"pruned" is not a state`) {
+		t.Errorf("a report in the state of a trial: %v\n%s", err, &notes)
+	}
+	notes.Reset()
 	if err := Publish(t.Context(), c.bus, PublishOptions{Model: "m"}, strings.NewReader("host,loss\na,1\nb,2\n"), &out, &notes); err != nil {
 		t.Error(err)
 	}

@@ -117,11 +117,11 @@ func (f *recordedFile) read(body []byte, in *recorded) error {
 	}
 	var head struct {
 		Model any `msgpack:"model_id"`
-		State any `msgpack:"state"`
+		trialFields
 		labelFields
 	}
 	malformed := wire.Decode(body, wire.JSON.ContentType(), &head)
-	if in.trial = unreported(head.State); in.trial {
+	if in.trial = head.unreported(); in.trial {
 		return nil
 	}
 	if err := f.decoder.DecodeReport(body, wire.JSON.ContentType(), &f.report); err != nil {

@@ -111,7 +111,7 @@ func (t *tuning) run(ctx context.Context) error {
 	}
 	if v.State == running {
 		t.greet(v, parallel)
-		err := t.evaluate(ctx, sent, v, parallel)
+		v, err = t.evaluate(ctx, sent, v, parallel)
 		if ctx.Err() != nil {
 			return t.interrupted(ctx)
 		}
@@ -119,7 +119,7 @@ func (t *tuning) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.conclude(ctx)
+	return t.conclude(ctx, v)
 }
 
 // settleParallelism is how many trials to run at once. A study that was begun keeps its own: the flag of an earlier
@@ -155,11 +155,11 @@ func (t *tuning) explain(err error) error {
 	return fmt.Errorf("%w (change `name` and `model` in %s, or remove %s to begin anew)", err, t.File, t.host.folder)
 }
 
-// evaluate runs agents until the study has ended. An error is that of ctx, or of the worker.
-func (t *tuning) evaluate(ctx context.Context, sent sentCommand, v StudyView, parallel int) error {
+// evaluate runs agents until the study has ended, as it returns it. An error is that of ctx, or of the worker.
+func (t *tuning) evaluate(ctx context.Context, sent sentCommand, v StudyView, parallel int) (StudyView, error) {
 	b := t.host.bus
 	if err := t.host.reclaim(ctx, t.file.Model); err != nil {
-		return err
+		return v, err
 	}
 	view := newTuneView(t, v, parallel)
 	defer view.close()
@@ -176,8 +176,9 @@ func (t *tuning) evaluate(ctx context.Context, sent sentCommand, v StudyView, pa
 		case <-ctx.Done():
 		}
 	})
-	if _, err := sent.awaitEnd(ctx, b, t.file.Name); err != nil {
-		return cmp.Or(context.Cause(ctx), err)
+	ended, err := sent.awaitEnd(ctx, b, t.file.Name)
+	if err != nil {
+		err = cmp.Or(context.Cause(ctx), err)
 	}
-	return nil
+	return ended, err
 }

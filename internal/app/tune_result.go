@@ -39,9 +39,8 @@ func (t *tuning) greet(v StudyView, parallel int) {
 }
 
 // conclude prints the result of a study that has ended. It is an error if there is none.
-func (t *tuning) conclude(ctx context.Context) error {
-	v, err := t.view(ctx)
-	if err != nil {
+func (t *tuning) conclude(ctx context.Context, v StudyView) error {
+	if err := v.loadTrials(ctx, t.host.bus); err != nil {
 		return err
 	}
 	if err := t.print(v); err != nil {

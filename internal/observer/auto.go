@@ -210,6 +210,7 @@ func (d *auto) fits(memory []float64) bool {
 	}
 	reports, recovery := memory[autoReports], memory[autoRecovery]
 	fast, slow := d.raised(float64(d.first())) // when the reference was smallest
+	fast, slow = 2*fast, 2*slow                // limits of other versions may have been higher
 	return counts(memory[autoGross]) && counts(reports) && reports >= float64(d.first()) && reports <= float64(d.warmUp) &&
 		math.Abs(memory[autoScore]) <= autoFarthestScore &&
 		autoChart(memory[autoFast:]).fits(fast) && autoChart(memory[autoSlow:]).fits(slow) &&

@@ -3,7 +3,8 @@ package observer
 import "math"
 
 // autoTable has the limits of the CUSUMs, in standard deviations, by the reports to a false alarm.
-// TestAutoCalibrate made it.
+// TestAutoCalibrate made it but for the last line, which goes on by the steps between those before: 10 million
+// healthy reports of each of seven kinds of streams, in bench/monitor, had 0 to 4 alarms.
 var autoTable = [][3]float64{
 	{100, 1.005, 3.947},
 	{370, 1.579, 5.909},
