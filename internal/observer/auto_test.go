@@ -191,6 +191,9 @@ func TestAutoConstantThenNoise(t *testing.T) {
 func TestAutoLearnsOnlyWhileHealthy(t *testing.T) {
 	t.Parallel()
 	d := autoOf(t, Minimize)
+	if _, some := autoHealthy(d, 4, 5000); some[autoAdmitted] < autoLarge || some[autoAdmitted] > 800 {
+		t.Errorf("the reference stands for %v values after 5000 reports", some[autoAdmitted])
+	}
 	_, long := autoHealthy(d, 4, 40_000)
 	if n := long[autoAdmitted]; n < autoEnough || n >= autoEnough+autoBatch {
 		t.Errorf("the reference stands for %v values after 40000 reports", n)
