@@ -73,7 +73,7 @@ func (d *adwin) detect(memory []float64, x float64) ([]float64, change) {
 	}
 	memory[0], memory[1] = n, memory[1]+x
 	memory = d.merge(append(memory, x), int(n))
-	if uint32(n)%d.clock != 0 || int(n) <= d.warmUp {
+	if !d.checks(uint32(n)) || int(n) <= d.warmUp {
 		return memory, change{}
 	}
 	c := d.check(memory)
@@ -81,6 +81,14 @@ func (d *adwin) detect(memory []float64, x float64) ([]float64, change) {
 		memory = memory[:0]
 	}
 	return memory, c
+}
+
+// checks tells whether it is time to, by a division only where the clock is no power of two.
+func (d *adwin) checks(n uint32) bool {
+	if d.clock&(d.clock-1) == 0 {
+		return n&(d.clock-1) == 0
+	}
+	return n%d.clock == 0
 }
 
 // merge joins the two oldest buckets of each row that the n-th value has made too long.
