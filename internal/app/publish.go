@@ -83,7 +83,7 @@ func (d Published) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(d)
 	}
-	text := fmt.Sprintf("published %d reports in %.1f s (%.0f/s)", d.Published, d.Seconds, d.PerSecond)
+	text := fmt.Sprintf("published %s in %.1f s (%.0f/s)", plural(d.Published, "report"), d.Seconds, d.PerSecond)
 	if d.Rejected > 0 {
 		text += fmt.Sprintf(", %d rejected", d.Rejected)
 	}
@@ -104,7 +104,7 @@ func (d Published) err() error {
 	if d.Rejected+d.Unacknowledged == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d lines rejected, %d not acknowledged: correct those listed and publish them again", d.Rejected, d.Unacknowledged)
+	return fmt.Errorf("%s rejected, %d not acknowledged: correct those listed and publish them again", plural(d.Rejected, "line"), d.Unacknowledged)
 }
 
 // publication is one run of Publish.
