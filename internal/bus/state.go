@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -245,7 +246,7 @@ func (b *Bus) lastPerKey(ctx context.Context, patterns ...string) ([]Entry, erro
 	}
 	defer b.drop(b.set.Subjects.BucketStream(), consumer.CachedInfo().Name)
 	var entries []Entry
-	left := consumer.CachedInfo().NumPending
+	left, progress := consumer.CachedInfo().NumPending, time.Now()
 	for left > 0 {
 		batch, err := consumer.Fetch(int(min(left, readChunk)), jetstream.FetchMaxWait(5*time.Second))
 		if err != nil {
@@ -256,8 +257,13 @@ func (b *Bus) lastPerKey(ctx context.Context, patterns ...string) ([]Entry, erro
 			entries = append(entries, b.scanned(m))
 			got++
 		}
-		if got == 0 {
-			return nil, errors.New("scan the bucket: the server stopped answering")
+		switch {
+		case got > 0:
+			progress = time.Now()
+		case time.Since(progress) > 5*time.Second:
+			return nil, fmt.Errorf("scan the bucket: the server stopped answering: %w", cmp.Or(batch.Error(), context.DeadlineExceeded))
+		default: // a consumer of a cluster may not be up yet, which is answered at once
+			time.Sleep(20 * time.Millisecond)
 		}
 		left -= min(left, got)
 	}

@@ -160,7 +160,9 @@ func (s *site) goesOn(live map[string]int) {
 	if last, any := live[model]; any {
 		want = last + 1
 	}
-	if n := got.live[model]; n != want {
+	// A backup may hold the config of a commit that was under way, but not yet the state. Inputs that were not lost lead to
+	// that config again; where they were, its number is given once more.
+	if n := got.live[model]; n != want && n != want-1 {
 		s.t.Errorf("%s: the next live config bears number %d, not %d", model, n, want)
 	}
 }
