@@ -263,7 +263,11 @@ func (b *Bus) lastPerKey(ctx context.Context, patterns ...string) ([]Entry, erro
 		case time.Since(progress) > 5*time.Second:
 			return nil, fmt.Errorf("scan the bucket: the server stopped answering: %w", cmp.Or(batch.Error(), context.DeadlineExceeded))
 		default: // a consumer of a cluster may not be up yet, which is answered at once
-			time.Sleep(20 * time.Millisecond)
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-rctx.Done():
+				return nil, fmt.Errorf("scan the bucket: %w", rctx.Err())
+			}
 		}
 		left -= min(left, got)
 	}
