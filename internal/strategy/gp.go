@@ -74,7 +74,7 @@ func (s *gp) acquisition(r Request, measured, pending []result) *acquisition {
 	g.learn(targets)
 	best := g.incumbent(c, measured)
 	for _, x := range c.points(pending) {
-		mean, _ := newView(g).predict(x)
+		mean := newView(g).expect(x)
 		g.condition(x, 1e-6*p.variance)
 		targets = append(targets, mean)
 		g.learn(targets)
@@ -102,8 +102,7 @@ func (g *process) incumbent(c coordinates, measured []result) float64 {
 	best, v := math.Inf(1), newView(g)
 	for _, m := range measured {
 		if m.own() {
-			mean, _ := v.predict(c.point(m))
-			best = min(best, mean)
+			best = min(best, v.expect(c.point(m)))
 		}
 	}
 	return best

@@ -95,6 +95,12 @@ func newView(g *process) *view {
 	return &view{g, make([]float64, n), make([]float64, n), make([]float64, n)}
 }
 
+// expect returns the mean of the function at x.
+func (v *view) expect(x []float64) float64 {
+	v.covariances(x, v.k, nil)
+	return v.mean + floats.Dot(v.k, v.alpha)
+}
+
 // predict returns mean and standard deviation of the function at x.
 func (v *view) predict(x []float64) (mean, deviation float64) {
 	v.covariances(x, v.k, nil)
