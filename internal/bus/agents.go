@@ -40,7 +40,8 @@ func (q *Queue) AckWait() time.Duration { return q.consumer.CachedInfo().Config.
 // pullTime bounds one request for an output; a server that is gone shows after a third of it.
 const pullTime = 30 * time.Second
 
-// Take waits for an output until ctx ends. After any other error join anew.
+// Take waits for an output until ctx ends. After any other error join anew. What is on its way when ctx ends comes to
+// another after the AckWait.
 func (q *Queue) Take(ctx context.Context) (Output, error) {
 	for {
 		out, err := q.pull(ctx)
