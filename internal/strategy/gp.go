@@ -38,7 +38,7 @@ func (*gp) slow() bool { return true }
 func (s *gp) Suggest(r Request) (map[string]any, error) {
 	measured, pending := s.cube.results(r)
 	if s.early(r, measured) {
-		return sobol{s.space}.Suggest(r)
+		return s.design(r, measured)
 	}
 	return s.acquisition(r, measured, pending).suggest(r)
 }
@@ -49,6 +49,9 @@ func (s *gp) early(r Request, measured []result) bool {
 	if r.MaxTrials > 0 {
 		n = min(n, max(r.MaxTrials/4, 2))
 	}
+	if informed(measured) {
+		n = min(n, 4)
+	}
 	complete := 0
 	for _, m := range measured {
 		if m.own() {
@@ -56,6 +59,19 @@ func (s *gp) early(r Request, measured []result) bool {
 		}
 	}
 	return len(r.History) < n || complete < 2
+}
+
+// informed by earlier studies.
+func informed(measured []result) bool { return len(measured) > 0 && measured[0].prior }
+
+// design proposes the best config of earlier studies, then points of a Sobol sequence.
+func (s *gp) design(r Request, measured []result) (map[string]any, error) {
+	if r.Index == 0 && informed(measured) {
+		if best := s.cube.decode(measured[0].point); !newSeen(s.space, r).has(best) {
+			return best, nil
+		}
+	}
+	return sobol{s.space}.Suggest(r)
 }
 
 // acquisition builds the process and what its proposals are compared with.

@@ -24,8 +24,8 @@ const (
 	maxFitSize   = 4_000_000 // distances along an axis that a fit holds: 32 MB
 )
 
-// results returns the observations within the space, and apart from them the pending ones. Values of
-// earlier studies get the mean and the deviation of this one.
+// results returns the observations within the space, those of earlier studies first, and apart from them
+// the pending ones.
 func (c *cube) results(r Request) (measured, pending []result) {
 	r.Prior = r.Prior[:min(len(r.Prior), maxPrior)]
 	for _, o := range r.observations() {
@@ -43,22 +43,40 @@ func (c *cube) results(r Request) (measured, pending []result) {
 	return measured, pending
 }
 
+// rescale moves the values of earlier studies to where those of this one are, unless both may well be of
+// one scale: then what an earlier study found good is good here too, and the kernel allows for an offset.
 func rescale(measured []result) {
-	own := values(slices.DeleteFunc(slices.Clone(measured), func(m result) bool { return !m.own() }))
-	prior := values(slices.DeleteFunc(slices.Clone(measured), func(m result) bool { return !m.prior }))
-	if len(prior) == 0 || len(own) < 2 {
+	var own, prior []float64
+	for _, m := range measured {
+		switch {
+		case m.own():
+			own = append(own, m.value)
+		case m.prior:
+			prior = append(prior, m.value)
+		}
+	}
+	if len(prior) == 0 || len(own) < 2 || commensurable(own, prior) {
 		return
 	}
-	mean, deviation := stat.MeanStdDev(own, nil)
-	priorMean, priorDeviation := stat.MeanStdDev(prior, nil)
+	_, deviation := stat.MeanStdDev(own, nil)
+	_, priorDeviation := stat.MeanStdDev(prior, nil)
 	if !(priorDeviation > 0) {
 		priorDeviation = 1
 	}
+	best, priorBest := slices.Min(own), slices.Min(prior)
 	for i := range measured {
 		if measured[i].prior {
-			measured[i].value = mean + (measured[i].value-priorMean)/priorDeviation*deviation
+			measured[i].value = best + (measured[i].value-priorBest)/priorDeviation*deviation
 		}
 	}
+}
+
+// commensurable reports whether the ranges of two lists are near each other and differ in width by less
+// than a factor of 30.
+func commensurable(a, b []float64) bool {
+	low, high, otherLow, otherHigh := slices.Min(a), slices.Max(a), slices.Min(b), slices.Max(b)
+	width, other := high-low, otherHigh-otherLow
+	return otherLow <= high+width && otherHigh >= low-width && other <= 30*width && width <= 30*other
 }
 
 // impute gives failed trials the worst value of this study, and pruned ones at least the median.

@@ -1,9 +1,11 @@
 package strategy
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -100,5 +102,42 @@ func TestGPFindsMinimum(t *testing.T) {
 	fresh := mustNew(t, "gp", nil, space)
 	if a, b := suggest(t, s, r), suggest(t, fresh, r); !maps.Equal(a, b) {
 		t.Errorf("with what it remembers %v, without %v", a, b)
+	}
+}
+
+// TestGPStartsFromPriors: an earlier study of the same objective, or of one like it on another scale, saves trials.
+func TestGPStartsFromPriors(t *testing.T) {
+	t.Parallel()
+	space := mustParse(t, tree{
+		"rate":  tree{"type": "float", "low": 1e-6, "high": 1, "log": true},
+		"width": tree{"type": "float", "low": 0, "high": 64},
+	})
+	loss := func(c map[string]any) float64 {
+		return math.Pow(math.Log10(c["rate"].(float64)/1e-4), 2) + math.Pow(c["width"].(float64)/20-1, 2)
+	}
+	for _, c := range []struct{ offset, factor float64 }{{0, 1}, {0, 0.001}, {1000, 50}} {
+		before := func(config map[string]any) float64 { return c.offset + c.factor*loss(config) }
+		prior := playStudy(t, mustNew(t, "random", nil, space), Request{Seed: 7}, 60, 1, before)
+		slices.SortFunc(prior, func(a, b Trial) int { return cmp.Compare(a.Value, b.Value) })
+		for seed := range uint64(3) {
+			history := playStudy(t, mustNew(t, "gp", nil, space), Request{Seed: seed, Prior: prior}, 8, 1, loss)
+			if !maps.Equal(history[0].Config, prior[0].Config) {
+				t.Errorf("%v is not the best config of before, %v", history[0].Config, prior[0].Config)
+			}
+			if best := smallest(history); best > history[0].Value/3 {
+				t.Errorf("offset %v, factor %v, seed %d: %.4f after 8 trials, %.4f was known", c.offset, c.factor, seed, best, history[0].Value)
+			}
+		}
+	}
+}
+
+// TestGPBestPriorWasTried: the best config of before is not proposed when it was enqueued.
+func TestGPBestPriorWasTried(t *testing.T) {
+	t.Parallel()
+	space := mustParse(t, tree{"x": tree{"type": "float", "low": 0, "high": 1}})
+	best := Trial{Config: map[string]any{"x": 0.5}, State: Complete}
+	r := Request{Number: 1, Prior: []Trial{best}, History: []Trial{best}}
+	if got := suggest(t, mustNew(t, "gp", nil, space), r); got["x"] == 0.5 {
+		t.Error("proposed again")
 	}
 }

@@ -250,7 +250,7 @@ func (f fields) choice(at string, v any) (any, error) {
 		_, ok = finiteNumber(x)
 	}
 	if !ok {
-		return nil, f.wrong(at, show(v)+" cannot be a value", "give a finite number, a string or a bool")
+		return nil, f.wrong(at, show(v)+" cannot be a value", "give a finite number, a string or a bool, and quote what YAML reads otherwise")
 	}
 	return known, nil
 }
