@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"io"
-	"os/signal"
 	"slices"
-	"syscall"
 
 	"github.com/visutility/retune/internal/app"
 	"github.com/visutility/retune/internal/bus"
@@ -48,7 +46,7 @@ Example: worker agent --model fraud-eu --parallel 2 -- python train.py {args}`
 }
 
 func (c *agentCommand) Run(ctx context.Context, g app.Globals, out io.Writer, notes standardError) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal closes: end the programs
+	ctx, stop := untilHangup(ctx) // end the programs
 	defer stop()
 	return connected(g, func(b *bus.Bus) error {
 		return app.RunAgent(ctx, b, app.AgentOptions{

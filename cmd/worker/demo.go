@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,7 +27,7 @@ func (c *demoCommand) Run(ctx context.Context, g app.Globals, stdout io.Writer) 
 	if own := (bus.Connection{Name: g.NATS.Name, URL: os.Getenv("NATS_URL")}); g.NATS != own || g.ConfigFile != "" {
 		return &app.Misuse{Err: errors.New("the demo runs on a NATS server and with a config of its own: leave out --nats, --context, --creds, --nkey, --tls-* and --config")}
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal closes: leave no folder behind
+	ctx, stop := untilHangup(ctx) // leave no folder behind
 	defer stop()
 	options := app.DemoOptions{
 		Seed: c.Seed, Pace: demoPace, Out: stdout, JSON: c.JSON,

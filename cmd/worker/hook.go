@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/visutility/retune/internal/app"
@@ -42,7 +40,7 @@ Examples:
 }
 
 func (c *hookCommand) Run(ctx context.Context, g app.Globals, out io.Writer, notes standardError) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal closes: end the programs
+	ctx, stop := untilHangup(ctx) // end the programs
 	defer stop()
 	return connected(g, func(b *bus.Bus) error {
 		return app.RunHook(ctx, b, app.HookOptions{

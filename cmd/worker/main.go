@@ -60,6 +60,14 @@ func main() {
 	os.Exit(execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+// untilHangup also ends ctx when the terminal closes, unless the process was started by nohup.
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return ctx, func() {}
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
 // execute runs one command line and returns the exit code: 0 done, 1 failed, 2
 // misused.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os/signal"
-	"syscall"
 
 	"github.com/visutility/retune/internal/app"
 )
@@ -38,7 +36,7 @@ fields model and name.`
 }
 
 func (c *tuneCommand) Run(ctx context.Context, g app.Globals, in io.Reader, out io.Writer, notes standardError) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal closes: end the programs
+	ctx, stop := untilHangup(ctx) // end the programs
 	defer stop()
 	return app.Tune(ctx, g, app.TuneOptions{
 		File: c.File, Command: c.Command.arguments(), Parallel: c.Parallel, Data: c.Data, Verbose: c.Verbose, JSON: c.JSON,

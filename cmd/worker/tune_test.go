@@ -138,6 +138,34 @@ func TestATuneThatIsInterruptedLeavesNothingRunning(t *testing.T) {
 	}
 }
 
+// TestATuneUnderNohup goes on when the terminal closes.
+func TestATuneUnderNohup(t *testing.T) {
+	t.Parallel()
+	c := tuneChild(t, tuneFolder(t))
+	c.Args = append([]string{"sh", "-c", `trap '' HUP; exec "$0" "$@"`, c.Path}, c.Args[1:]...)
+	c.Path = "/bin/sh"
+	said := untilUp(t, c)
+	gone := make(chan bool)
+	go func() {
+		defer close(gone)
+		for said.Scan() {
+		}
+	}()
+	if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-gone:
+		t.Error("it has ended")
+	case <-time.After(time.Second):
+	}
+	_ = c.Process.Signal(os.Interrupt)
+	<-gone
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // programGone fails if the program of the third trial still runs.
 func programGone(t *testing.T, folder string) {
 	t.Helper()

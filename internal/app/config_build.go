@@ -170,6 +170,9 @@ func (r OnRetrain) build() (map[string]any, error) {
 	if tree["warm_start"] != nil {
 		return nil, errors.New("study.warm_start: is not for studies that start by themselves: leave it out")
 	}
+	if err := unknownInStudy("study.", tree); err != nil {
+		return nil, err
+	}
 	d, err := study.Parse(tree)
 	if err != nil {
 		return nil, err
@@ -187,7 +190,10 @@ func (t Tuner) build() (strategy.Strategy, error) {
 	}
 	var space *strategy.Space
 	if t.Space != nil {
-		var err error
+		err := unknownInSpace("space.", t.Space)
+		if err != nil {
+			return nil, err
+		}
 		if space, err = strategy.ParseSpace(t.Space); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -66,7 +67,7 @@ func decodeConfig(root ast.Node, env func(string) (string, bool), config *Config
 
 // parseYAML returns the root of the one document in body; nil if it is empty.
 func parseYAML(body []byte) (ast.Node, error) {
-	file, err := parser.ParseBytes(body, 0)
+	file, err := parser.ParseBytes(bytes.TrimPrefix(body, []byte("\ufeff")), 0)
 	if err != nil {
 		return nil, asMistake(err)
 	}

@@ -84,6 +84,8 @@ func TestMistakesAreNamedWithTheirLine(t *testing.T) {
 		{"unknown option", model + "    tuner:\n      strategy: explore\n      options:\n        rat: 1", "f:6: models[0].tuner.options.rat: is not an option of the strategy: use rate, relative"},
 		{"option's value", model + "    tuner:\n      strategy: explore\n      options: {rate: fast}", `f:5: models[0].tuner.options.rate: "fast" is not a finite number: give one such as 0.1`},
 		{"space", model + "    tuner:\n      strategy: random\n      space:\n        lr: {type: float, low: abc, high: 1}", `f:6: models[0].tuner.space.lr.low: "abc" is not a number: give the smallest value`},
+		{"mistyped in a parameter", model + "    tuner:\n      strategy: random\n      space:\n        lr: {type: float, low: 0, hihg: 1}", "f:6: models[0].tuner.space.lr.hihg: unknown field: did you mean high?"},
+		{"mistyped in a study on retrain", model + "    on_retrain:\n      study: {max_trails: 3}", "f:4: models[0].on_retrain.study.max_trails: unknown field: did you mean max_trials?"},
 		{"space needed", model + "    tuner: {strategy: random}", "f:3: models[0].tuner.space: is missing: give one: strategy random searches it"},
 		{"monitor not a list", model + "    monitor: loss", `f:3: models[0].monitor: "loss" is not a list of rules or a mapping: give - {metric: loss, detector: auto}`},
 		{"unknown detector", model + "    monitor:\n      - metric: loss\n        detector: magic", `f:5: models[0].monitor[0].detector: "magic" is not a known detector: give one of ` + strings.Join(observer.Detectors(), ", ")},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,13 +14,6 @@ import (
 	"github.com/visutility/retune/internal/study"
 	"github.com/visutility/retune/internal/wire"
 )
-
-// studyFields are those of the contract; a message may have others, a file that
-// somebody wrote by hand may not: a misspelled bound would be none.
-var studyFields = []string{
-	"baseline", "enqueue", "max_duration", "max_trials", "model", "name", "objective", "options", "parallelism",
-	"pruner", "retries", "seed", "space", "strategy", "trial_timeout", "warm_start",
-}
 
 // StudyFile is a study as a file describes it.
 type StudyFile struct {
@@ -60,14 +52,8 @@ func parseStudy(text []byte) (StudyFile, error) {
 	if err != nil {
 		return StudyFile{}, err
 	}
-	fields, ok := root.(ast.MapNode)
-	if !ok {
+	if _, ok := root.(ast.MapNode); !ok {
 		return StudyFile{}, errors.New("is no study: give a mapping with objective, space and a bound such as max_trials")
-	}
-	for each := fields.MapRange(); each.Next(); {
-		if name := each.Key().GetToken().Value; !each.Key().IsMergeKey() && !slices.Contains(studyFields, name) {
-			return StudyFile{}, mistakeAt(each.KeyValue(), "unknown field: %s", meant(name, studyFields))
-		}
 	}
 	var tree map[string]any
 	if err := yaml.NodeToValue(root, &tree, yaml.Strict()); err != nil {
@@ -82,6 +68,9 @@ func parseStudy(text []byte) (StudyFile, error) {
 
 // checkStudy refuses what a worker would. Errors begin with the path of a field.
 func checkStudy(tree map[string]any) (StudyFile, error) {
+	if err := unknownInStudy("", tree); err != nil {
+		return StudyFile{}, err
+	}
 	model, ok := tree["model"].(string)
 	if !ok && tree["model"] != nil {
 		return StudyFile{}, fmt.Errorf("model: %v is not a name: quote it", tree["model"])

@@ -181,6 +181,10 @@ func TestStudyFiles(t *testing.T) {
 		{"bad bound of a parameter", strings.Replace(quadratic, "low: -1", "low: low", 1) + "max_trials: 1\n", "standard input:5: space.x.low: "},
 		{"bad goal", strings.Replace(quadratic, "minimize", "smallest", 1) + "max_trials: 1", "standard input:3: objective.goal: "},
 		{"mistyped", quadratic + "max_trails: 1", "standard input:8: max_trails: unknown field: did you mean max_trials?"},
+		{"mistyped in a parameter", strings.Replace(quadratic, "low: -1", "log_: true, low: -1", 1) + "max_trials: 1", "standard input:5: space.x.log_: unknown field: did you mean log?"},
+		{"mistyped in the objective", strings.Replace(quadratic, "minimize", "minimize, baseline: 3", 1) + "max_trials: 1", "standard input:3: objective.baseline: unknown field: known here are goal, metric"},
+		{"option beside the options", quadratic + "max_trials: 1\npruner: {type: median, n_startup_trials: 1}", "standard input:9: pruner.n_startup_trials: unknown field: known here are options, type"},
+		{"a map for a string", quadratic + "max_trials: 1\nenqueue: [{x: cuda:0}]", "standard input:9: "},
 		{"twice", quadratic + "name: t", "standard input:8: mapping key \"name\" already defined"},
 		{"syntax", quadratic + "enqueue: [", "standard input:8: "},
 		{"list", "- a", "is no study"},
@@ -191,7 +195,7 @@ func TestStudyFiles(t *testing.T) {
 		{"enqueued", quadratic + "max_trials: 3\nenqueue:\n  - {x: 0}\n  - {x: 2}", "standard input:11: enqueue[1]: "},
 		{"json", `{"model": "m", "objective": 3}`, "standard input:1: objective: 3 is not valid"},
 	} {
-		_, err := ReadStudyFile("-", strings.NewReader(c.text))
+		_, err := ReadStudyFile("-", strings.NewReader("\ufeff"+c.text))
 		var misuse *Misuse
 		if !errors.As(err, &misuse) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, wanted %s", c.name, err, c.want)
