@@ -13,8 +13,14 @@ type patience struct {
 	minDelta float64
 }
 
+// MaxPatience is how many of a trial's newest points a pruner sees at least.
+const MaxPatience = 500
+
 func newPatience(o *options) Pruner {
 	p := patience{o.integer("patience", 1, 1), o.number("min_delta", 0, 0, math.MaxFloat64)}
+	if p.reports > MaxPatience {
+		o.fail("patience", p.reports, fmt.Sprintf("at most %d", MaxPatience), "report less often, or wait for fewer reports")
+	}
 	o.require("patience", "give the number of reports within which a trial has to improve")
 	return p
 }

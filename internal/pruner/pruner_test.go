@@ -139,6 +139,7 @@ func TestMistakes(t *testing.T) {
 		{"asha", map[string]any{"min_resource": 9, "max_resource": 8}, `pruner.options.max_resource: 8 is not at least min_resource: give the last step of a trial`},
 		{"hyperband", map[string]any{"min_resource": "auto"}, `pruner.options.min_resource: "auto" is not a whole number ≥ 1: give one, or leave it out for 1`},
 		{"patience", nil, `pruner.options.patience: is missing: give the number of reports within which a trial has to improve`},
+		{"patience", map[string]any{"patience": 501}, `pruner.options.patience: 501 is not at most 500: report less often, or wait for fewer reports`},
 		{"patience", map[string]any{"patience": 2, "min_delta": -1}, `pruner.options.min_delta: -1 is not a number ≥ 0: give one`},
 		{"threshold", nil, `pruner.options.lower: is missing: give lower, upper or both`},
 		{"threshold", map[string]any{"upper": []any{}}, `pruner.options.upper: a list is not a number: give one`},

@@ -23,7 +23,7 @@ type Cause struct {
 // does not depend on when, or by which worker, it is computed.
 type Ask struct {
 	Number int            `msgpack:"number" json:"number"`
-	Index  int            `msgpack:"index" json:"index"`           // configs proposed before
+	Index  int            `msgpack:"index" json:"index"`           // configs proposed before; of an enqueued one its number
 	Closed int            `msgpack:"closed" json:"closed"`         // trials ended before
 	Fixed  map[string]any `msgpack:"fixed" json:"fixed,omitempty"` // parameters of an enqueued config
 	Cause  Cause          `msgpack:"cause" json:"cause"`
@@ -134,10 +134,13 @@ func (s *Study) giveBack(numbers map[int]bool) {
 
 // ask reserves the number of a trial.
 func (s *Study) ask(fixed map[string]any) {
-	s.state.Asks = append(s.state.Asks, Ask{Number: s.reserve(), Index: s.state.Proposed, Closed: s.state.Closed, Fixed: fixed, Cause: s.cause})
-	if fixed == nil {
+	a := Ask{Number: s.reserve(), Index: s.state.Proposed, Closed: s.state.Closed, Fixed: fixed, Cause: s.cause}
+	if fixed != nil {
+		a.Index = a.Number
+	} else {
 		s.state.Proposed++
 	}
+	s.state.Asks = append(s.state.Asks, a)
 }
 
 // historyAt is what a strategy may know for an ask, and the config of the trial

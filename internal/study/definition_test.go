@@ -159,3 +159,28 @@ func TestEnqueueMeetsConditions(t *testing.T) {
 		}
 	}
 }
+
+// TestEnqueuedAlike: what equal configs leave out differs, as long as it can.
+func TestEnqueuedAlike(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"auto", "tpe", "cmaes", "sobol", "random", "local"} {
+		s := newStudy(t, definition(tree{"strategy": strategy, "space": tree{
+			"a": tree{"type": "int", "low": int64(1), "high": int64(3)},
+			"b": tree{"type": "int", "low": int64(1), "high": int64(4)},
+		}, "max_trials": int64(12), "enqueue": []any{tree{"a": int64(1)}, tree{"a": int64(1)}, tree{"a": int64(1)}, tree{"a": int64(1)}}}))
+		s.Fill(start)
+		seen := map[[2]any]bool{}
+		for n := range 12 {
+			for s.Asking() {
+				q, _ := s.Question()
+				s.Answer(q.Answer(), start)
+			}
+			config := s.Trial(n).Config
+			seen[[2]any{config["a"], config["b"]}] = true
+			s.Report(completed(n, float64(n)), start)
+		}
+		if len(seen) != 12 {
+			t.Errorf("%s tried %d of 12 configs in 12 trials", strategy, len(seen))
+		}
+	}
+}

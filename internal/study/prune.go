@@ -5,23 +5,35 @@ import (
 	"time"
 
 	"github.com/visutility/retune/internal/pruner"
+	"github.com/visutility/retune/internal/strategy"
 )
 
-// maxPoints bounds the curve of a trial: about 12 KiB of its record. Of longer
-// ones every second point is dropped, the latest aside.
-const maxPoints = 1_000
+// Points that the curve of a trial keeps at most: about 12 KiB of its record for a pruner, a tenth of that to be
+// looked at. Then the older half is thinned, evenly by step, but for the best.
+const (
+	maxPoints      = 2 * pruner.MaxPatience
+	unprunedPoints = maxPoints / 10
+)
 
-// judge notes an intermediate value and stops the trial if the pruner says so.
+// judge notes an intermediate value and stops the trial if the pruner says so. A value of an earlier step comes too
+// late to be judged: the trial got further.
 func (s *Study) judge(trial *Trial, r Report, now time.Time) []Effect {
-	if s.pruner == nil || r.Step == nil || r.Metrics == nil {
+	if r.Step == nil || r.Metrics == nil {
 		return nil
 	}
 	value, ok := r.Metrics(s.definition.Metric)
 	if !ok {
 		return nil
 	}
-	trial.addPoint(*r.Step, value)
+	limit := maxPoints
+	if s.pruner == nil {
+		limit = unprunedPoints
+	}
+	trial.addPoint(*r.Step, value, limit, s.definition.Goal)
 	s.curves[trial.Number] = trial.curve()
+	if s.pruner == nil || *r.Step < trial.PointSteps[len(trial.PointSteps)-1] {
+		return nil
+	}
 	reason, prune := s.pruner.Prune(pruner.Request{
 		Goal: s.definition.Goal, Seed: s.state.Seed, Step: *r.Step, Trial: s.curves[trial.Number], Others: s.others(trial.Number),
 	})
@@ -45,7 +57,7 @@ func (s *Study) others(number int) []pruner.Curve {
 }
 
 // addPoint keeps the steps ascending, in whatever order they are reported.
-func (t *Trial) addPoint(step int64, value float64) {
+func (t *Trial) addPoint(step int64, value float64, limit int, goal strategy.Goal) {
 	i, found := slices.BinarySearch(t.PointSteps, step)
 	if found {
 		t.PointValues[i] = value
@@ -53,18 +65,30 @@ func (t *Trial) addPoint(step int64, value float64) {
 	}
 	t.PointSteps = slices.Insert(t.PointSteps, i, step)
 	t.PointValues = slices.Insert(t.PointValues, i, value)
-	if len(t.PointSteps) > maxPoints {
-		t.PointSteps, t.PointValues = thinned(t.PointSteps), thinned(t.PointValues)
+	if len(t.PointSteps) > limit {
+		t.thin(limit/2, goal)
 	}
 }
 
-// thinned drops every second of a list, never the last.
-func thinned[T any](list []T) []T {
-	var kept []T
-	for i := (len(list) - 1) % 2; i < len(list); i += 2 {
-		kept = append(kept, list[i])
+// thin keeps the newest points, the best one, and of the others half as many.
+func (t *Trial) thin(newest int, goal strategy.Goal) {
+	best := 0
+	for i, value := range t.PointValues {
+		if finite(value) && (!finite(t.PointValues[best]) || goal.Better(value, t.PointValues[best])) {
+			best = i
+		}
 	}
-	return kept
+	older := len(t.PointSteps) - newest
+	first, last := float64(t.PointSteps[0]), float64(t.PointSteps[older])
+	bin := func(i int) int { return int((float64(t.PointSteps[i]) - first) / (last - first) * float64(newest/2)) }
+	var steps []int64
+	var values []float64
+	for i, step := range t.PointSteps {
+		if i == 0 || i >= older || i == best || bin(i) != bin(i-1) {
+			steps, values = append(steps, step), append(values, t.PointValues[i])
+		}
+	}
+	t.PointSteps, t.PointValues = steps, values
 }
 
 // curve is what a pruner sees of the trial.

@@ -3,6 +3,7 @@ package study
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -148,11 +149,11 @@ func (s *Study) propose(now time.Time) ([]Effect, error) {
 	case fixed != nil:
 		var proposed map[string]any
 		if s.definition.Space.Check(fixed) != nil {
-			proposed, _ = s.suggest()
+			proposed, _ = s.suggest(s.state.Next)
 		}
 		config, err = s.completed(fixed, proposed, s.state.Next)
 	default:
-		if config, err = s.suggest(); err == nil {
+		if config, err = s.suggest(s.state.Proposed); err == nil {
 			s.state.Proposed++
 		}
 	}
@@ -162,11 +163,12 @@ func (s *Study) propose(now time.Time) ([]Effect, error) {
 	return []Effect{s.open(s.reserve(), config, now)}, nil
 }
 
-// suggest asks a strategy that answers at once.
-func (s *Study) suggest() (map[string]any, error) {
+// suggest asks a strategy that answers at once for the config of an index. What completes an enqueued config has
+// the number of the trial for its index: the same would complete all of them alike.
+func (s *Study) suggest(index int) (map[string]any, error) {
 	history := s.history[:len(s.history):len(s.history)]
 	q := Question{Number: s.state.Next, strategy: s.strategy, name: s.state.Strategy,
-		request: s.request(s.state.Next, s.state.Proposed, history, s.state.Base)}
+		request: s.request(s.state.Next, index, history, s.state.Base)}
 	a := q.Answer()
 	if a.explanation != "" {
 		s.state.Explanation = a.explanation
@@ -188,14 +190,27 @@ func (s *Study) takeEnqueued() map[string]any {
 	return config
 }
 
-// completed is an enqueued config with what it leaves out taken from a proposal,
-// else sampled.
+// completed is an enqueued config with what it leaves out taken from a proposal, else sampled: also when that was
+// tried before.
 func (s *Study) completed(fixed, proposed map[string]any, number int) (map[string]any, error) {
-	random := rand.New(rand.NewPCG(s.state.Seed, uint64(number)))
-	if config, err := s.definition.Space.Complete(fixed, proposed, random); err == nil {
-		return config, nil
+	space, random := s.definition.Space, rand.New(rand.NewPCG(s.state.Seed, uint64(number)))
+	config, err := space.Complete(fixed, proposed, random)
+	tries := acceptTries
+	if space.Check(fixed) == nil {
+		tries = 0 // it leaves out nothing
 	}
-	return s.definition.accept(fixed)
+	for ; tries > 0 && (err != nil || s.tried(config, number)); tries-- {
+		config, err = space.Complete(fixed, nil, random)
+	}
+	if err != nil {
+		return s.definition.accept(fixed)
+	}
+	return config, nil
+}
+
+// tried reports whether a trial of a lower number has the config.
+func (s *Study) tried(config map[string]any, number int) bool {
+	return slices.ContainsFunc(s.trials[:number], func(t *Trial) bool { return t != nil && maps.Equal(t.Config, config) })
 }
 
 // Enqueue puts a config before what the strategy proposes; parameters may be

@@ -41,7 +41,7 @@ type Trial struct {
 	EndedAt    time.Time      `msgpack:"ended_at,omitempty" json:"ended_at,omitzero"`
 	Order      int            `msgpack:"order,omitempty" json:"order,omitempty"` // 1: the first that ended; 0: open
 	Steps      Steps          `msgpack:"steps,omitempty" json:"steps,omitempty"` // of an open trial
-	// The intermediate values of the objective, steps ascending; kept for a pruner.
+	// The intermediate values of the objective, steps ascending.
 	PointSteps  []int64   `msgpack:"point_steps,omitempty" json:"point_steps,omitempty"`
 	PointValues []float64 `msgpack:"point_values,omitempty" json:"point_values,omitempty"`
 }
