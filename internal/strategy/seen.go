@@ -31,9 +31,20 @@ func (s *seen) has(config map[string]any) bool {
 }
 
 func (s *seen) scan(config map[string]any) bool {
+	rare := s.continuous(config)
 	return s.space.Check(config) == nil && slices.ContainsFunc(s.history, func(t Trial) bool {
-		return len(t.Config) == len(config) && s.equal(t.Config, config)
+		return (rare == "" || t.Config[rare] == config[rare]) && len(t.Config) == len(config) && s.equal(t.Config, config)
 	})
+}
+
+// continuous names a parameter of the config with a continuum of values, which hardly two configs share; "": none.
+func (s *seen) continuous(config map[string]any) string {
+	for _, p := range s.space.parameters {
+		if _, isDiscrete := p.axis.(discrete); !isDiscrete && config[p.Name] != nil {
+			return p.Name
+		}
+	}
+	return ""
 }
 
 // equal compares a config with one of the space that has as many values.
@@ -77,14 +88,12 @@ func (s *seen) exhausted() bool {
 // maxProposals is how often fresh asks for another proposal before it takes what is left.
 const maxProposals = 32
 
-// fresh returns a proposal that was not proposed before, or in a finite space the next such config from
-// a random place of the grid on; ErrExhausted if there is none. In an infinite space any proposal will do.
+// fresh returns a proposal that was not proposed before. After too many that were, it is in a finite space the next
+// such config from a random place of the grid on, or ErrExhausted if there is none; in an infinite one, which may have
+// finite branches, a sample.
 func (s *seen) fresh(r *rand.Rand, propose func() map[string]any) (map[string]any, error) {
 	n, finite := s.space.Size()
-	if !finite {
-		return propose(), nil
-	}
-	if s.exhausted() {
+	if finite && s.exhausted() {
 		return nil, ErrExhausted
 	}
 	for range maxProposals {
@@ -92,11 +101,24 @@ func (s *seen) fresh(r *rand.Rand, propose func() map[string]any) (map[string]an
 			return config, nil
 		}
 	}
+	if !finite {
+		return s.sample(r), nil
+	}
 	for i := r.Uint64N(n); ; i = (i + 1) % n {
 		if config := s.space.At(i); !s.has(config) {
 			return config, nil
 		}
 	}
+}
+
+// sample repeats a config only after as many samples that would.
+func (s *seen) sample(r *rand.Rand) (config map[string]any) {
+	for range maxProposals {
+		if config = s.space.Sample(r); !s.has(config) {
+			break
+		}
+	}
+	return config
 }
 
 func (s *seen) read() {

@@ -78,8 +78,16 @@ func TestFreshInInfiniteSpace(t *testing.T) {
 	if !s.has(config) || s.exhausted() || s.has(tree{"x": 0.25}) {
 		t.Error("a continuous space can be asked too")
 	}
-	if got, err := s.fresh(Request{}.rand(), func() map[string]any { return config }); err != nil || got["x"] != 0.5 {
+	if got, err := s.fresh(Request{}.rand(), func() map[string]any { return config }); err != nil || got["x"] == 0.5 {
 		t.Errorf("got %v, %v", got, err)
+	}
+	one := mustParse(t, tree{"x": tree{"type": "float", "low": 0, "high": 1, "when": tree{"y": []any{2}}}, "y": tree{"type": "categorical", "choices": []any{1, 2}}})
+	all := newSeen(one, Request{History: []Trial{{Config: tree{"y": int64(1)}}}})
+	for i := range uint64(20) {
+		random := rand.New(rand.NewPCG(i, i))
+		if got, err := all.fresh(random, func() map[string]any { return tree{"y": int64(1)} }); err != nil || len(got) != 2 {
+			t.Errorf("got %v, %v", got, err)
+		}
 	}
 }
 
