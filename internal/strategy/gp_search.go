@@ -57,8 +57,10 @@ func (a *acquisition) candidates(r *rand.Rand) (all []candidate) {
 		}
 	}
 	if n, finite := a.cube.space.Size(); finite && n <= enumerated {
-		for i := range n {
-			add(a.cube.encode(a.cube.space.At(i)))
+		config := a.cube.space.first()
+		for range n {
+			add(a.cube.encode(config))
+			config = a.cube.space.after(config)
 		}
 		return all
 	}

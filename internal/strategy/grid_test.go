@@ -67,6 +67,18 @@ func TestGridEqualsProduct(t *testing.T) {
 		if s.At(uint64(len(want))) != nil {
 			t.Fatal("a config past the end")
 		}
+		left := map[string]bool{}
+		for _, config := range want {
+			left[fmt.Sprint(config)] = true
+		}
+		config := s.first()
+		for range want {
+			delete(left, fmt.Sprint(config))
+			config = s.after(config)
+		}
+		if len(left) > 0 || !reflect.DeepEqual(config, s.first()) {
+			t.Fatalf("one after the other, %v are left out; then comes %v", left, config)
+		}
 	})
 }
 

@@ -89,10 +89,10 @@ func (s *seen) exhausted() bool {
 const maxProposals = 32
 
 // fresh returns a proposal that was not proposed before. After too many that were, it is in a finite space the next
-// such config from a random place of the grid on, or ErrExhausted if there is none; in an infinite one, which may have
-// finite branches, a sample.
+// such config from a random one on, or ErrExhausted if there is none; in an infinite one, which may have finite
+// branches, a sample.
 func (s *seen) fresh(r *rand.Rand, propose func() map[string]any) (map[string]any, error) {
-	n, finite := s.space.Size()
+	_, finite := s.space.Size()
 	if finite && s.exhausted() {
 		return nil, ErrExhausted
 	}
@@ -104,11 +104,11 @@ func (s *seen) fresh(r *rand.Rand, propose func() map[string]any) (map[string]an
 	if !finite {
 		return s.sample(r), nil
 	}
-	for i := r.Uint64N(n); ; i = (i + 1) % n {
-		if config := s.space.At(i); !s.has(config) {
-			return config, nil
-		}
+	config := s.space.Sample(r)
+	for s.has(config) {
+		config = s.space.after(config)
 	}
+	return config, nil
 }
 
 // sample repeats a config only after as many samples that would.
