@@ -79,13 +79,20 @@ func (s *curveSet) final() []float64 {
 }
 
 // regret of the config that a study selects, by its value at the full budget: 0 for the best of the
-// set, 1 for the median one and where no trial was complete.
+// set, 1 for the median one, or the worst where half of them are the best, and where no trial was complete.
 func (s *curveSet) regret(selected *float64) float64 {
 	final := s.final()
 	if selected == nil {
 		return 1
 	}
-	return (*selected - final[0]) / (final[len(final)/2] - final[0])
+	span := final[len(final)/2] - final[0]
+	if span == 0 {
+		span = final[len(final)-1] - final[0]
+	}
+	if span == 0 {
+		return 0
+	}
+	return (*selected - final[0]) / span
 }
 
 // accuracyTolerance is what two runs of one config differ by on held-out sets of this size: one

@@ -60,7 +60,7 @@ func writePruning(out io.Writer, folder string, sets []*curveSet, names []string
 }
 
 func (r *pruningReport) overview(parallel int) {
-	fmt.Fprintf(r.out, "\n=== %d in parallel: means over %d sets of curves × seeds, 95 %% intervals\n", parallel, len(r.sets))
+	fmt.Fprintf(r.out, "\n=== %d in parallel: means over sets of curves × seeds, 95 %% intervals over the %d sets\n", parallel, len(r.sets))
 	r.table(parallel, "all", r.results)
 }
 
@@ -77,13 +77,16 @@ func (r *pruningReport) table(parallel int, set string, results []pruningResult)
 	for _, name := range r.names {
 		figures := make([]estimate, len(pruningMeasures))
 		for i, measure := range pruningMeasures {
+			var sets []string
 			var column []float64
 			for _, x := range results {
 				if x.pruner == name && x.parallel == parallel {
-					column = append(column, measure.of(x))
+					sets, column = append(sets, x.set.Name), append(column, measure.of(x))
 				}
 			}
-			figures[i] = bootstrap(column)
+			if figures[i] = bootstrap(column); set == "all" {
+				figures[i] = clusterBootstrap(byProblem(sets, column))
+			}
 			r.note(parallel, set, name, measure.name, figures[i])
 		}
 		share, regret, within, seconds := figures[0], figures[1], figures[2], figures[3]

@@ -62,12 +62,13 @@ func (r *report) cell(c cell) {
 // ranking compares the optimisers of a group where each of them has a result.
 func (r *report) ranking(c cell, g group) {
 	blocks := r.view.blocks(c, g.optimisers)
-	fmt.Fprintf(r.out, "\n%s: mean rank with 95 %% interval over %d problems × seeds, mean log10 regret, seconds per suggestion\n", g.name, len(blocks))
+	fmt.Fprintf(r.out, "\n%s: mean rank over %d problems × seeds with 95 %% interval over problems, mean log10 regret, seconds per suggestion\n", g.name, len(blocks))
 	t := r.table()
 	for i, o := range g.optimisers {
-		_, places := column(blocks, func(regrets []float64) float64 { return ranks(regrets)[i] })
+		problems, places := column(blocks, func(regrets []float64) float64 { return ranks(regrets)[i] })
 		_, logs := column(blocks, func(regrets []float64) float64 { return logRegret(regrets[i]) })
-		rank, log, seconds := bootstrap(places), bootstrap(logs), r.medianSeconds(c, o)
+		rank, log := clusterBootstrap(byProblem(problems, places)), clusterBootstrap(byProblem(problems, logs))
+		seconds := r.medianSeconds(c, o)
 		fmt.Fprintf(t, "%s\t%.2f\t%.2f … %.2f\t%.3f\t%.2g\t\n", o, rank.mean, rank.low, rank.high, log.mean, seconds)
 		r.note(c, g.name, "mean_rank", "", o, rank)
 		r.note(c, g.name, "mean_log10_regret", "", o, log)

@@ -14,7 +14,7 @@ import (
 
 // budgetBound are the strategies that act on the number of trials they have: each budget is a run of
 // its own. Of all others the beginning of a long run serves for the smaller budgets.
-var budgetBound = map[string]bool{"auto": true}
+var budgetBound = map[string]bool{"auto": true, "gp": true}
 
 func isBudgetBound(optimiser string) bool {
 	name, _, _ := strings.Cut(optimiser, ":")
@@ -160,5 +160,8 @@ func (p *plan) one(b *builder, r run) ([]row, error) {
 		return nil, err
 	}
 	t, err := execute(r, p.problems[i], o)
-	return p.rowsOf(r, t, p.problems[i]), err
+	if err != nil {
+		return nil, err
+	}
+	return p.rowsOf(r, t, p.problems[i]), nil
 }

@@ -291,6 +291,26 @@ func drawSpace(t *rapid.T) spec {
 	return space
 }
 
+func TestTheSmallestRange(t *testing.T) {
+	t.Parallel()
+	s, err := strategy.ParseSpace(map[string]any{
+		"tiny": map[string]any{"type": "float", "low": 0.0, "high": 5e-324},
+		"x":    map[string]any{"type": "float", "low": 0.0, "high": 1.0},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	trials := make([]strategy.Trial, 40)
+	for i := range trials {
+		config := s.Sample(random)
+		trials[i] = strategy.Trial{Number: i, Config: config, State: strategy.Complete, Value: config["x"].(float64)}
+	}
+	if found, err := Measure(s, trials); err != nil || found.Shares[0].Name != "x" {
+		t.Errorf("%+v %v", found, err)
+	}
+}
+
 func TestAnyTrialsOfAnySpace(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

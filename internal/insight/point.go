@@ -77,7 +77,7 @@ func (e encoder) bin(axis int, coordinate float64) int {
 	}
 	p := e.parameters[axis]
 	low, high := e.coordinate(axis, p.Low, p.Low), e.coordinate(axis, p.High, p.High)
-	if low == high {
+	if high/2 == low/2 {
 		return 0
 	}
 	// Halves, because the whole range may be beyond the largest float.

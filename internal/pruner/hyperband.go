@@ -7,7 +7,7 @@ import (
 
 // hyperband hedges against a first rung that judges too early (Li et al. 2018, Hyperband, JMLR
 // 18(185), algorithm 1): trials are spread over brackets, each an asha of its own whose first rung is
-// η times as far as that of the bracket before; the last one runs its trials to the end. A trial's
+// η times as far as that of the bracket before, and that of the last one at or close to the end. A trial's
 // bracket follows from the study's seed and its number, in the proportion in which Hyperband starts
 // configs in its brackets, ⌈n·η^s/(s+1)⌉ for s = n-1 … 0 in n brackets.
 type hyperband struct {

@@ -39,7 +39,7 @@ func (s auto) choose(r Request) (Strategy, string) {
 	switch {
 	case s.parameters > autoParameters:
 		return s.tpe, fmt.Sprintf("tpe: %d parameters are too many for gp", s.parameters)
-	case len(r.History) > autoResults:
+	case len(r.History) >= autoResults:
 		return s.tpe, fmt.Sprintf("tpe after %d trials with gp", autoResults)
 	case r.MaxTrials > autoResults:
 		return s.gp, fmt.Sprintf("gp for the first %d of %d trials, then tpe", autoResults, r.MaxTrials)

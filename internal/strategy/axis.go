@@ -81,11 +81,15 @@ type stepped struct {
 	count uint64
 }
 
-// A range of 0.3 holds three steps of 0.1 although 0.3/0.1 < 3 in floating point.
-const stepTolerance = 1e-9
+// A range of 0.3 holds three steps of 0.1 although 0.3/0.1 < 3 in floating point. Of many steps the number itself is
+// rounded.
+const (
+	stepTolerance = 1e-9
+	roundingError = 4e-16
+)
 
 func newStepped(low, high, step float64) stepped {
-	count := uint64(math.Floor((high-low)/step+stepTolerance)) + 1
+	count := uint64(math.Floor((high-low)/step*(1+roundingError)+stepTolerance)) + 1
 	return stepped{interval{low: low, high: high}, step, count}
 }
 

@@ -20,8 +20,8 @@ var registry = map[string]func(options map[string]any, space *Space) (Strategy, 
 	"tpe":     newTPE,
 }
 
-// New builds the strategy of that name. space is nil when there is none: grid, random and auto refuse
-// that, step and explore then treat every number as a float. Errors are *FieldError: an unknown name,
+// New builds the strategy of that name. space is nil when there is none: step, explore and local then treat
+// every number as a float, the others refuse it. Errors are *FieldError: an unknown name,
 // an unknown option, a wrong value, a space the strategy cannot search.
 func New(name string, options map[string]any, space *Space) (Strategy, error) {
 	build, ok := registry[name]

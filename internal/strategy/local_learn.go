@@ -6,7 +6,7 @@ const (
 	valueSpan   = 5  // measurements that a value rests on at most: what is older is forgotten
 	noiseSpan   = 8  // the same for the noise
 	surprise    = 3  // standard deviations off: the value itself has changed
-	longSilence = 64 // reports without one of the best config: what is known of it is of no use any more
+	longSilence = 64 // live reports without one of the best config: what is known of it is of no use any more
 
 	coarsestStep    = 5 // these three as multiples of the first step
 	finestStep      = 0.2
@@ -45,7 +45,7 @@ func (s local) learn(m *Memory, goal Goal, config map[string]any, value, finest 
 		s.remeasure(&next, value)
 	case math.IsNaN(value):
 		s.resize(&next, -failure)
-	case math.IsNaN(m.Value) || next.Silence > longSilence:
+	case math.IsNaN(m.Value) || finest == finestStep && next.Silence > longSilence:
 		return s.begin(goal, config, value, m.Sigma)
 	case goal.Better(value, m.Value):
 		next.accept(config, value)

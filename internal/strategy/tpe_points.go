@@ -82,17 +82,21 @@ const (
 // split sorts the points of a group into good and bad ones. Each source has good ones of its own, as the
 // values of different studies do not compare; those of earlier studies fade as own ones come in.
 func (g *tpeGroup) split(points []tpePoint) (good, bad kernels) {
-	var own, earlier, open []tpePoint
+	var own, earlier, tried, open []tpePoint
+	var places []int // of own in tried
 	for _, p := range points {
 		p.x = g.project(p.x)
 		switch {
 		case p.x == nil:
 		case p.prior:
 			earlier = append(earlier, p)
-		case p.finished():
-			own = append(own, p)
-		default:
+		case p.state == Pending:
 			open = append(open, p)
+		default:
+			if p.finished() {
+				own, places = append(own, p), append(places, len(tried))
+			}
+			tried = append(tried, p)
 		}
 	}
 	fading := priorTrials / float64(priorTrials+len(own))
@@ -101,7 +105,10 @@ func (g *tpeGroup) split(points []tpePoint) (good, bad kernels) {
 	addBad(&bad, earlier, best, fading)
 	best = bestPlaces(own, better)
 	addGood(&good, own, best, 1)
-	addBad(&bad, append(own, open...), best, 1)
+	for i := range best {
+		best[i] = places[best[i]]
+	}
+	addBad(&bad, append(tried, open...), best, 1)
 	return good, bad
 }
 
