@@ -306,7 +306,7 @@ func TestTheSmallestRange(t *testing.T) {
 		config := s.Sample(random)
 		trials[i] = strategy.Trial{Number: i, Config: config, State: strategy.Complete, Value: config["x"].(float64)}
 	}
-	if found, err := Measure(s, trials); err != nil || found.Shares[0].Name != "x" {
+	if found, err := Measure(s, trials); err != nil || found.Shares[0].Parameter != "x" {
 		t.Errorf("%+v %v", found, err)
 	}
 }
