@@ -149,7 +149,8 @@ type studyExport struct {
 func (studyExport) Help() string {
 	return `Records of trials are kept for 90 days after their last change, then the best 100 of a study remain.
 worker publish reads CSV and JSON Lines back, into a study of the same name that runs: the results of trials
-that are complete or failed.
+that are complete or failed, by number. That takes a study with the same definition and seed: in another the
+numbers have other configs.
 
 Example: worker study export fraud-eu spring spring.csv`
 }

@@ -26,7 +26,7 @@ const maxMetrics = 1000
 // other text. A whole number >= 0 named step, or else epoch, is the step. Not finite numbers are taken as Python and
 // C write them. An object may say with state failed, and error, that the trial has failed.
 func ParseLine(line []byte, objective string) (Measurement, bool) {
-	line = bytes.TrimSpace(line)
+	line = bytes.TrimSpace(colour.ReplaceAll(line, nil))
 	if len(line) > 0 && line[0] == '{' {
 		if m, ok := parseObject(line, objective); ok {
 			return m, true
@@ -36,13 +36,20 @@ func ParseLine(line []byte, objective string) (Measurement, bool) {
 		return Measurement{}, false
 	}
 	values := map[string]float64{}
-	for _, pair := range pairPattern.FindAllSubmatch(line, -1) {
-		if value, ok := parseNumber(string(pair[2])); ok && utf8.Valid(pair[1]) {
-			values[string(pair[1])] = value
+	for _, at := range pairPattern.FindAllSubmatchIndex(line, -1) {
+		name, text, rest := line[at[2]:at[3]], line[at[4]:at[5]], line[at[5]:]
+		if value, ok := parseNumber(string(text)); ok && utf8.Valid(name) && !decimalComma.Match(rest) {
+			values[string(name)] = value
 		}
 	}
 	return measurement(values, values, objective)
 }
+
+// colour is what terminals take for a colour or a style (ECMA-48, SGR).
+var colour = regexp.MustCompile(`\x1b\[[0-9;:]*m`)
+
+// decimalComma goes on a number as it is written in half of the world: 0,5 is not 0.
+var decimalComma = regexp.MustCompile(`^,[0-9]`)
 
 // pairPattern divides pairs by blanks, commas and brackets, and allows for blanks around the sign.
 var pairPattern = regexp.MustCompile(`([^\s,;|=()\[\]{}]+)\s*=\s*([^\s,;|=()\[\]{}]+)`)

@@ -33,6 +33,8 @@ func TestParseLine(t *testing.T) {
 		{"loss=1e999", math.Inf(1), none, "map[]"},
 		{"  \tloss=2\r", 2, none, "map[]"},
 		{"lr=0.1;loss=2", 2, none, "map[lr:0.1]"},
+		{"lr=0,1 loss=2,acc=3", 2, none, "map[acc:3]"},
+		{"\x1b[1;32mINFO\x1b[0m \x1b[32mloss=0.5\x1b[0m", 0.5, none, "map[]"},
 		{`{"loss": 0.5}`, 0.5, none, "map[]"},
 		{`{"loss": 1, "step": 4, "note": "x", "list": [1], "acc": 0.5}`, 1, 4, "map[acc:0.5]"},
 		{`{"metrics": {"loss": 1, "acc": 2, "step": 9}, "epoch": 4}`, 1, 4, "map[acc:2 step:9]"},
@@ -57,7 +59,7 @@ func TestParseLine(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		"", "loss", "loss=", "loss=high", "val_loss=1", "--loss=1", "loss: 0.5", "loss==1", "{}", "{", `{"loss": null}`,
+		"", "loss", "loss=", "loss=0,5", "loss = -1,5e3", "loss=high", "val_loss=1", "--loss=1", "loss: 0.5", "loss==1", "{}", "{", `{"loss": null}`,
 		`{"loss": "0.5"}`, `{"metrics": {"acc": 1}, "loss": 3}`, `["loss"]`, `{"loss": true}`, "\xff\xfe",
 	} {
 		if m, ok := ParseLine([]byte(line), "loss"); ok {

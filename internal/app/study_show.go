@@ -53,6 +53,7 @@ type studyScreen struct {
 	width      int                // in columns; 0: no terminal
 	importance insight.Importance // no shares: unknown says why
 	unknown    string
+	whole      string // what prints all of it; "": worker study export
 }
 
 func newStudyScreen(v StudyView, now time.Time, width int) *studyScreen {

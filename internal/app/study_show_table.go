@@ -182,7 +182,7 @@ func (s *studyScreen) table(out io.Writer, o ShowStudyOptions) {
 		fmt.Fprintf(out, "… and %s: --limit 0 shows all\n", plural(hidden, "more trial"))
 	}
 	if left > 0 {
-		fmt.Fprintf(out, "no room for %s: worker study export %s %s has all\n", plural(left, "parameter"), s.Model, s.Name)
+		fmt.Fprintf(out, "no room for %s: %s has all\n", plural(left, "parameter"), cmp.Or(s.whole, "worker study export "+s.Model+" "+s.Name))
 	}
 }
 

@@ -144,15 +144,16 @@ func (t *tuning) settleParallelism(ctx context.Context) int {
 	return min(cmp.Or(t.Parallel, d.Parallelism), d.Parallelism)
 }
 
-// explain adds what to do about a refusal here.
+// explain adds what to do here about a refusal because of what is there already.
 func (t *tuning) explain(err error) error {
-	if !strings.HasPrefix(err.Error(), "refused: ") {
+	text := err.Error()
+	switch {
+	case !strings.HasPrefix(text, "refused: ") || !strings.Contains(text, "another definition") && !strings.Contains(text, "still runs"):
 		return err
-	}
-	if t.host.folder == "" {
+	case t.host.folder == "":
 		return fmt.Errorf("%w (change `name` or `model` in %s)", err, t.File)
 	}
-	return fmt.Errorf("%w (change `name` and `model` in %s, or remove %s to begin anew)", err, t.File, t.host.folder)
+	return fmt.Errorf("%w (undo the change to go on with it, or change `name` and `model` in %[2]s, or remove %[3]s to begin anew; worker run --data %[3]s serves what is in it)", err, t.File, t.host.folder)
 }
 
 // evaluate runs agents until the study has ended, as it returns it. An error is that of ctx, or of the worker.

@@ -65,6 +65,9 @@ const bestShown = 10
 
 func (t *tuning) print(v StudyView) error {
 	screen := newStudyScreen(v, t.host.bus.Now(), terminalWidth(t.out))
+	if t.host.folder != "" {
+		screen.whole = "the same command with --json"
+	}
 	command, line, err := t.again(v)
 	if err != nil {
 		return err
