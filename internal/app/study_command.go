@@ -56,8 +56,11 @@ func StartStudy(ctx context.Context, b *bus.Bus, o StartOptions, in io.Reader, o
 		fmt.Fprintf(out, "study %s of model %s %s: %s\n", name, model, stands, next)
 	}
 	ended, err := sent.awaitEnd(ctx, b, name)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("interrupted: study %s of model %s runs on: worker study show %s %s", name, model, model, name)
+	}
 	if err != nil {
-		return unlessDone(ctx, err)
+		return err
 	}
 	return cmp.Or(ended.show(ctx, b, ShowStudyOptions{JSON: o.JSON, Limit: 10}, out), ended.failure())
 }
@@ -255,10 +258,13 @@ func (c sentCommand) awaitEnd(ctx context.Context, b *bus.Bus, name string) (Stu
 	return viewStudy(record)
 }
 
-// failure is an error if the study ended because it could not go on.
+// failure is an error if the study ended because it could not go on, or found nothing.
 func (v *StudyView) failure() error {
-	if v.State != study.EndFailing {
-		return nil
+	switch {
+	case v.State == study.EndFailing:
+		return fmt.Errorf("study %s of model %s failed: %s", v.Name, v.Model, printable(cmp.Or(v.Error, "ten trials in a row")))
+	case v.Best == nil:
+		return fmt.Errorf("study %s of model %s ended (%s) without a complete trial", v.Name, v.Model, v.State)
 	}
-	return fmt.Errorf("study %s of model %s failed: %s", v.Name, v.Model, printable(cmp.Or(v.Error, "ten trials in a row")))
+	return nil
 }

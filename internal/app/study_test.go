@@ -2,8 +2,10 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,6 +35,28 @@ func (c *commandBundle) start(o StartOptions, text string) (string, error) {
 	var out bytes.Buffer
 	err := StartStudy(c.t.Context(), c.bus, o, strings.NewReader(text), &out)
 	return out.String(), err
+}
+
+// TestWaitingInVain: a script must not go on as if there were a result.
+func TestWaitingInVain(t *testing.T) {
+	t.Parallel()
+	c := newCommandBundle(t)
+	c.worker()
+	for _, study := range []struct{ name, bound, want string }{
+		{"short", "max_duration: 100ms", "study short of model m ended (max_duration) without a complete trial"},
+		{"long", "max_trials: 1", "interrupted: study long of model m runs on: worker study show m long"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if study.name == "long" {
+			time.AfterFunc(time.Second, cancel)
+		}
+		text := strings.Replace(quadratic, "name: s", "name: "+study.name, 1) + study.bound
+		err := StartStudy(ctx, c.bus, StartOptions{File: "-", Timeout: 10 * time.Second, Wait: true}, strings.NewReader(text), io.Discard)
+		if err == nil || err.Error() != study.want {
+			t.Errorf("%v, wanted %s", err, study.want)
+		}
+	}
 }
 
 func TestAStudyFromItsStartToItsEnd(t *testing.T) {
