@@ -26,8 +26,11 @@ func bootstrap(values []float64) estimate {
 }
 
 // clusterBootstrap resamples whole clusters: values of one problem are alike, so that many seeds on few
-// problems say less than their number does.
+// problems say less than their number does. One cluster alone is resampled itself.
 func clusterBootstrap(clusters [][]float64) estimate {
+	if len(clusters) == 1 && len(clusters[0]) > 1 {
+		return bootstrap(clusters[0])
+	}
 	e := estimate{n: len(slices.Concat(clusters...)), mean: math.NaN(), low: math.NaN(), high: math.NaN()}
 	if e.n == 0 {
 		return e

@@ -38,7 +38,7 @@ func ParseLine(line []byte, objective string) (Measurement, bool) {
 	values := map[string]float64{}
 	for _, at := range pairPattern.FindAllSubmatchIndex(line, -1) {
 		name, text, rest := line[at[2]:at[3]], line[at[4]:at[5]], line[at[5]:]
-		if value, ok := parseNumber(string(text)); ok && utf8.Valid(name) && !decimalComma.Match(rest) {
+		if value, ok := parseNumber(string(text)); ok && utf8.Valid(name) && !(digits.Match(text) && decimals.Match(rest)) {
 			values[string(name)] = value
 		}
 	}
@@ -48,8 +48,11 @@ func ParseLine(line []byte, objective string) (Measurement, bool) {
 // colour is what terminals take for a colour or a style (ECMA-48, SGR).
 var colour = regexp.MustCompile(`\x1b\[[0-9;:]*m`)
 
-// decimalComma goes on a number as it is written in half of the world: 0,5 is not 0.
-var decimalComma = regexp.MustCompile(`^,[0-9]`)
+// digits, a comma and decimals are a number as half of the world writes it: 0,5 is not 0.
+var (
+	digits   = regexp.MustCompile(`^[-+]?[0-9]+$`)
+	decimals = regexp.MustCompile(`^,[0-9]`)
+)
 
 // pairPattern divides pairs by blanks, commas and brackets, and allows for blanks around the sign.
 var pairPattern = regexp.MustCompile(`([^\s,;|=()\[\]{}]+)\s*=\s*([^\s,;|=()\[\]{}]+)`)

@@ -33,6 +33,8 @@ func TestParseLine(t *testing.T) {
 		{"loss=1e999", math.Inf(1), none, "map[]"},
 		{"  \tloss=2\r", 2, none, "map[]"},
 		{"lr=0.1;loss=2", 2, none, "map[lr:0.1]"},
+		{"epoch=3,loss=0.25,5x=1", 0.25, 3, "map[5x:1]"},
+		{"loss=1e-3,12s", 1e-3, none, "map[]"},
 		{"lr=0,1 loss=2,acc=3", 2, none, "map[acc:3]"},
 		{"\x1b[1;32mINFO\x1b[0m \x1b[32mloss=0.5\x1b[0m", 0.5, none, "map[]"},
 		{`{"loss": 0.5}`, 0.5, none, "map[]"},

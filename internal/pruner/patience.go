@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// patience gives a trial up when so many reports in a row have not improved on its best value by more
-// than min_delta: early stopping (Prechelt 1998, Early Stopping – But When?, criterion UP with strips
-// of one report). It compares a trial with itself alone. NaN and infinite values improve nothing.
+// patience gives a trial up when the best of its newest reports is not better by more than min_delta than
+// the best before them: early stopping (Prechelt 1998, Early Stopping – But When?). It compares a trial
+// with itself alone. NaN and infinite values improve nothing.
 type patience struct {
 	reports  int64
 	minDelta float64
@@ -26,15 +26,20 @@ func newPatience(o *options) Pruner {
 }
 
 func (p patience) Prune(r Request) (string, bool) {
-	best, waited := math.Inf(1), int64(0)
-	for _, point := range r.Trial.Points[:r.Trial.upTo(r.Step)] {
-		waited++
-		if x := loss(r.Goal, point.Value); x < best-p.minDelta {
-			best, waited = x, 0
-		}
-	}
-	if waited < p.reports {
+	points := r.Trial.Points[:r.Trial.upTo(r.Step)]
+	newest := len(points) - int(p.reports)
+	if newest < 0 || p.least(r, points[newest:]) < p.least(r, points[:newest])-p.minDelta {
 		return "", false
 	}
-	return fmt.Sprintf("no improvement by more than %.6g within %d reports up to step %d", p.minDelta, waited, r.Step), true
+	return fmt.Sprintf("no improvement by more than %.6g within %d reports up to step %d", p.minDelta, p.reports, r.Step), true
+}
+
+func (patience) least(r Request, points []Point) float64 {
+	least := math.Inf(1)
+	for _, point := range points {
+		if x := loss(r.Goal, point.Value); x < least {
+			least = x
+		}
+	}
+	return least
 }

@@ -23,6 +23,8 @@ func TestPatience(t *testing.T) {
 		{strategy.Minimize, 2, 0, []float64{5, 6, 4, 4, 4}, true},
 		{strategy.Minimize, 2, 0.5, []float64{5, 4.5, 4.4}, false}, // 4.5 is no improvement by more than 0.5, 4.4 is
 		{strategy.Minimize, 2, 0.5, []float64{5, 4.7, 4.5}, true},
+		{strategy.Minimize, 2, 0.5, []float64{5, 4.8, 4.6, 4.4, 4.2}, true}, // 0.4 within the newest two
+		{strategy.Minimize, 3, 0.5, []float64{5, 4.8, 4.6, 4.4, 4.2}, false},
 		{strategy.Maximize, 2, 0, []float64{5, 6, 7, 8}, false},
 		{strategy.Maximize, 2, 0, []float64{5, 4, 3}, true},
 		{strategy.Maximize, 2, 0.5, []float64{5, 5.5, 5.4}, true},

@@ -81,15 +81,13 @@ type stepped struct {
 	count uint64
 }
 
-// A range of 0.3 holds three steps of 0.1 although 0.3/0.1 < 3 in floating point. Of many steps the number itself is
-// rounded.
-const (
-	stepTolerance = 1e-9
-	roundingError = 4e-16
-)
+// A range of 0.3 holds three steps of 0.1 although 0.3/0.1 < 3 in floating point.
+const stepTolerance = 1e-9
 
 func newStepped(low, high, step float64) stepped {
-	count := uint64(math.Floor((high-low)/step*(1+roundingError)+stepTolerance)) + 1
+	steps := (high - low) / step
+	rounding := min(4e-16*steps, 1e-3) // of the quotient itself
+	count := uint64(math.Floor(steps+max(rounding, stepTolerance))) + 1
 	return stepped{interval{low: low, high: high}, step, count}
 }
 

@@ -67,7 +67,7 @@ func informed(measured []result) bool { return len(measured) > 0 && measured[0].
 // design proposes the best config of earlier studies, then points of a Sobol sequence.
 func (s *gp) design(r Request, measured []result) (map[string]any, error) {
 	if r.Index == 0 && informed(measured) {
-		if best := s.cube.decode(measured[0].point); !newSeen(s.space, r).has(best) {
+		if best := s.space.adopt(measured[0].config, r.rand()); !newSeen(s.space, r).has(best) {
 			return best, nil
 		}
 	}

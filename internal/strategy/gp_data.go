@@ -55,15 +55,19 @@ func rescale(measured []result) {
 			prior = append(prior, m.value)
 		}
 	}
-	if len(prior) == 0 || len(own) < 2 || commensurable(own, prior) {
+	if len(prior) == 0 || len(own) < 2 {
 		return
 	}
-	_, deviation := stat.MeanStdDev(own, nil)
-	_, priorDeviation := stat.MeanStdDev(prior, nil)
+	slices.Sort(own)
+	slices.Sort(prior)
+	if commensurable(own, prior) {
+		return
+	}
+	deviation, priorDeviation := stat.StdDev(usual(own), nil), stat.StdDev(prior, nil)
 	if !(priorDeviation > 0) {
 		priorDeviation = 1
 	}
-	best, priorBest := slices.Min(own), slices.Min(prior)
+	best, priorBest := own[0], prior[0]
 	for i := range measured {
 		if measured[i].prior {
 			measured[i].value = best + (measured[i].value-priorBest)/priorDeviation*deviation
@@ -71,12 +75,23 @@ func rescale(measured []result) {
 	}
 }
 
-// commensurable reports whether the ranges of two lists are near each other and differ in width by less
-// than a factor of 30.
+// usual are the better three quarters of sorted values, rounded up: trials that diverge tell no scale.
+func usual(values []float64) []float64 { return values[:(3*len(values)+3)/4] }
+
+// commensurable reports whether two sorted lists are near each other and, as far as they have one, differ in range by
+// less than a factor of 30.
 func commensurable(a, b []float64) bool {
-	low, high, otherLow, otherHigh := slices.Min(a), slices.Max(a), slices.Min(b), slices.Max(b)
+	a, b = usual(a), usual(b)
+	low, high, otherLow, otherHigh := a[0], a[len(a)-1], b[0], b[len(b)-1]
 	width, other := high-low, otherHigh-otherLow
-	return otherLow <= high+width && otherHigh >= low-width && other <= 30*width && width <= 30*other
+	reach := width
+	if reach == 0 {
+		reach = other
+	}
+	if otherLow > high+reach || otherHigh < low-reach {
+		return false
+	}
+	return width == 0 || other == 0 || other <= 30*width && width <= 30*other
 }
 
 // impute gives failed trials the worst value of this study, and pruned ones at least the median.

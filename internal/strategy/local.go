@@ -1,9 +1,6 @@
 package strategy
 
-import (
-	"maps"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // local tunes a live model: it tries changes of the best config seen and keeps what is better, a (1+1)
 // evolution strategy whose step follows Rechenberg's one-fifth rule (Kern et al., "Learning probability
@@ -103,13 +100,8 @@ func (s local) next(r Request, random *rand.Rand) (map[string]any, error) {
 	if s.space == nil {
 		return s.propose(centre, sigma, random)
 	}
-	return newSeen(s.space, r).fresh(random, func() (config map[string]any) {
-		for range maxProposals { // at a bound many steps lead to where they began
-			config, _ = s.propose(centre, sigma, random) // has a space, so there is no error
-			if !maps.Equal(config, centre) {
-				break
-			}
-		}
+	return newSeen(s.space, r).fresh(random, func() map[string]any {
+		config, _ := s.propose(centre, sigma, random) // has a space, so there is no error
 		return config
 	})
 }

@@ -146,6 +146,12 @@ func (s *Space) Clamp(config map[string]any) map[string]any {
 	return clamped
 }
 
+// adopt moves a config from elsewhere into the space, value by value; what it lacks is sampled.
+func (s *Space) adopt(config map[string]any, r *rand.Rand) map[string]any {
+	adopted, _ := s.Complete(nil, s.Clamp(config), r) // nothing is fixed, so there is no error
+	return adopted
+}
+
 // resolve builds a config of the space from given values, asking missing for active parameters without one.
 func (s *Space) resolve(given map[string]any, missing func(*parameter) (any, error)) (map[string]any, error) {
 	if err := s.checkNames(given); err != nil {

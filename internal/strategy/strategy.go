@@ -20,7 +20,7 @@ type Strategy interface {
 // Request is what a strategy may know when it proposes a config.
 type Request struct {
 	Number  int            // of the trial in its study; for live configs how many the model got before
-	Index   int            // how many configs the strategy proposed before in this study; enqueued ones do not count
+	Index   int            // how many configs the strategy proposed before in this study, enqueued ones aside; a large number where it completes one of these
 	Seed    uint64         // of the study; for live configs derived from the model and the input's sequence
 	Goal    Goal           // whether small or large values are better
 	Base    map[string]any // where step and explore start from: the live report's config, or that of the latest complete trial; nil: none

@@ -130,7 +130,7 @@ func (s *tpe) start(r Request, points []tpePoint) func() map[string]any {
 	return func() map[string]any {
 		index++
 		if index == 0 && len(points) > 0 && points[0].prior {
-			return s.cube.decode(points[0].x)
+			return s.space.adopt(r.observations()[0].config, r.rand())
 		}
 		return s.cube.decode(sobolPoint(r.Seed, index, s.cube.dims()))
 	}

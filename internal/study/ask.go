@@ -23,7 +23,7 @@ type Cause struct {
 // does not depend on when, or by which worker, it is computed.
 type Ask struct {
 	Number int            `msgpack:"number" json:"number"`
-	Index  int            `msgpack:"index" json:"index"`           // configs proposed before; of an enqueued one its number
+	Index  int            `msgpack:"index" json:"index"`           // configs proposed before; see completion
 	Closed int            `msgpack:"closed" json:"closed"`         // trials ended before
 	Fixed  map[string]any `msgpack:"fixed" json:"fixed,omitempty"` // parameters of an enqueued config
 	Cause  Cause          `msgpack:"cause" json:"cause"`
@@ -136,7 +136,7 @@ func (s *Study) giveBack(numbers map[int]bool) {
 func (s *Study) ask(fixed map[string]any) {
 	a := Ask{Number: s.reserve(), Index: s.state.Proposed, Closed: s.state.Closed, Fixed: fixed, Cause: s.cause}
 	if fixed != nil {
-		a.Index = a.Number
+		a.Index = completion(a.Number)
 	} else {
 		s.state.Proposed++
 	}

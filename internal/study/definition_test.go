@@ -184,3 +184,25 @@ func TestEnqueuedAlike(t *testing.T) {
 		}
 	}
 }
+
+// TestEnqueuedApart: what completes enqueued configs is of another part of the design than the proposals to come.
+func TestEnqueuedApart(t *testing.T) {
+	t.Parallel()
+	for _, strategy := range []string{"sobol", "gp"} {
+		s := newStudy(t, definition(tree{"strategy": strategy, "space": tree{
+			"a": tree{"type": "float", "low": 0.0, "high": 1.0}, "b": tree{"type": "float", "low": 0.0, "high": 1.0},
+		}, "max_trials": int64(20), "parallelism": int64(8), "enqueue": []any{tree{"a": 0.5}, tree{"a": 0.5}, tree{"a": 0.5}}}))
+		s.Fill(start)
+		for s.Asking() {
+			q, _ := s.Question()
+			s.Answer(q.Answer(), start)
+		}
+		seen := map[any]int{}
+		for n := range 8 {
+			seen[s.Trial(n).Config["b"]]++
+		}
+		if len(seen) < 7 { // the first has the point of index 0, as the first proposal has
+			t.Errorf("%s: %v", strategy, seen)
+		}
+	}
+}

@@ -70,15 +70,14 @@ func (t *Trial) addPoint(step int64, value float64, limit int, goal strategy.Goa
 	}
 }
 
-// thin keeps the newest points, the best one, and of the others half as many.
+// thin keeps the newest points, the best of the others, and of those half as many.
 func (t *Trial) thin(newest int, goal strategy.Goal) {
-	best := 0
-	for i, value := range t.PointValues {
+	older, best := len(t.PointSteps)-newest, 0
+	for i, value := range t.PointValues[:older] {
 		if finite(value) && (!finite(t.PointValues[best]) || goal.Better(value, t.PointValues[best])) {
 			best = i
 		}
 	}
-	older := len(t.PointSteps) - newest
 	first, last := float64(t.PointSteps[0]), float64(t.PointSteps[older])
 	bin := func(i int) int { return int((float64(t.PointSteps[i]) - first) / (last - first) * float64(newest/2)) }
 	var steps []int64

@@ -149,7 +149,7 @@ func (s *Study) propose(now time.Time) ([]Effect, error) {
 	case fixed != nil:
 		var proposed map[string]any
 		if s.definition.Space.Check(fixed) != nil {
-			proposed, _ = s.suggest(s.state.Next)
+			proposed, _ = s.suggest(completion(s.state.Next))
 		}
 		config, err = s.completed(fixed, proposed, s.state.Next)
 	default:
@@ -163,8 +163,16 @@ func (s *Study) propose(now time.Time) ([]Effect, error) {
 	return []Effect{s.open(s.reserve(), config, now)}, nil
 }
 
-// suggest asks a strategy that answers at once for the config of an index. What completes an enqueued config has
-// the number of the trial for its index: the same would complete all of them alike.
+// completion is the index of the config that completes the one enqueued for a trial. The same index would complete
+// all alike, and one of a proposal to come would spoil that; the first trial has the best guess there is.
+func completion(number int) int {
+	if number == 0 {
+		return 0
+	}
+	return 1<<30 + number
+}
+
+// suggest asks a strategy that answers at once for the config of an index.
 func (s *Study) suggest(index int) (map[string]any, error) {
 	history := s.history[:len(s.history):len(s.history)]
 	q := Question{Number: s.state.Next, strategy: s.strategy, name: s.state.Strategy,
