@@ -82,8 +82,8 @@ const (
 // split sorts the points of a group into good and bad ones. Each source has good ones of its own, as the
 // values of different studies do not compare; those of earlier studies fade as own ones come in.
 func (g *tpeGroup) split(points []tpePoint) (good, bad kernels) {
-	var own, earlier, tried, open []tpePoint
-	var places []int // of own in tried
+	own := make([]tpePoint, 0, len(points))
+	var earlier, open []tpePoint
 	for _, p := range points {
 		p.x = g.project(p.x)
 		switch {
@@ -93,22 +93,16 @@ func (g *tpeGroup) split(points []tpePoint) (good, bad kernels) {
 		case p.state == Pending:
 			open = append(open, p)
 		default:
-			if p.finished() {
-				own, places = append(own, p), append(places, len(tried))
-			}
-			tried = append(tried, p)
+			own = append(own, p)
 		}
 	}
-	fading := priorTrials / float64(priorTrials+len(own))
+	fading := priorTrials / float64(priorTrials+finished(own))
 	best := bestPlaces(earlier, func(a, b tpePoint) int { return 0 }) // they come best first
 	addGood(&good, earlier, best, fading)
 	addBad(&bad, earlier, best, fading)
 	best = bestPlaces(own, better)
 	addGood(&good, own, best, 1)
-	for i := range best {
-		best[i] = places[best[i]]
-	}
-	addBad(&bad, append(tried, open...), best, 1)
+	addBad(&bad, append(own, open...), best, 1)
 	return good, bad
 }
 
@@ -141,12 +135,12 @@ func better(a, b tpePoint) int {
 	return cmp.Compare(a.value, b.value)
 }
 
-// bestPlaces returns the places of the good tenth, best first; of equals the earlier one.
+// bestPlaces returns the places of the good tenth of the finished trials, best first; of equals the earlier one.
 func bestPlaces(points []tpePoint, order func(a, b tpePoint) int) []int {
-	n := min(int(math.Ceil(goodShare*float64(len(points)))), mostGood)
+	n := min(int(math.Ceil(goodShare*float64(finished(points)))), mostGood)
 	best := make([]int, 0, n+1)
 	for i := range points {
-		if len(best) == n && (n == 0 || order(points[i], points[best[n-1]]) >= 0) {
+		if !points[i].finished() || len(best) == n && (n == 0 || order(points[i], points[best[n-1]]) >= 0) {
 			continue
 		}
 		at := len(best)
