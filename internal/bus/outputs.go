@@ -85,13 +85,11 @@ func (b *Bus) Durable(ctx context.Context, name, filter string, ackWait time.Dur
 // Watch follows the outputs under the filters: those stored since the time (zero:
 // only new ones), then those to come, in order.
 func (b *Bus) Watch(ctx context.Context, filters []string, since time.Time) (*Outputs, error) {
-	rctx, cancel := request(ctx)
-	defer cancel()
 	config := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
-	consumer, err := b.js.OrderedConsumer(rctx, b.set.Subjects.BucketStream(), config)
+	consumer, err := b.follow(ctx, config)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("stream %s is not there yet: start a worker first", b.set.Subjects.BucketStream())
 	}
@@ -103,6 +101,22 @@ func (b *Bus) Watch(ctx context.Context, filters []string, since time.Time) (*Ou
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	return &Outputs{messages: messages}, nil
+}
+
+// follow asks again while the stream's servers elect a leader, which leaves a request without an answer.
+func (b *Bus) follow(ctx context.Context, config jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	const tries = 3
+	for try := 1; ; try++ {
+		rctx, cancel := request(ctx)
+		consumer, err := b.js.OrderedConsumer(rctx, b.set.Subjects.BucketStream(), config)
+		cancel()
+		switch {
+		case !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil:
+			return consumer, err
+		case try == tries:
+			return nil, fmt.Errorf("the server did not answer %d times: %w", tries, err)
+		}
+	}
 }
 
 // Committed calls f for each output under the subject when it is committed, until stop is called. What is committed
