@@ -90,7 +90,7 @@ func (s *Space) Size() (n uint64, finite bool) {
 // At returns the i-th config of the grid, nil if there is none. The order is that of the full product,
 // names sorted and the last varying fastest, with inactive parameters dropped and repetitions skipped.
 // Nothing is enumerated: the cost does not depend on i, but grows with the parameters and their conditions, to some
-// 10 ms for hundreds of either.
+// 30 ms for a choice among a hundred models with three parameters each, and half a second for a chain of 200 conditions.
 func (s *Space) At(i uint64) map[string]any {
 	if n, finite := s.Size(); !finite || i >= n {
 		return nil
